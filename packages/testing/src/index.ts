@@ -1,1 +1,1 @@
-export {}
+export { testDataFolder, testDataMissing, testDataPath } from './test-data.ts'
