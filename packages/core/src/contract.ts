@@ -41,6 +41,8 @@ export interface CompileOptions {
   readonly profiles: readonly OptimizationProfile[]
   /** Options of this backend alone, validated by it. */
   readonly backendOptions: Readonly<Record<string, unknown>>
+  /** An empty folder on the disk of the plan cache, for the plan's payload; owned and removed by the caller. */
+  readonly workFolder: string
   readonly signal?: AbortSignal
 }
 
@@ -54,12 +56,22 @@ export interface Plan {
   /** Facts that the backend needs beside the payload; JSON. */
   readonly metadata: Readonly<Record<string, unknown>>
   readonly payload: PlanPayload
+  /** Files beside the model that went into the plan (external weights); the plan is stale once one of them changes. */
+  readonly dependencies?: readonly FileStamp[]
+}
+
+/** Identity of a file's content without reading it. */
+export interface FileStamp {
+  readonly path: string
+  readonly sizeBytes: number
+  /** Modification time in nanoseconds, as a decimal string. */
+  readonly modifiedNs: string
 }
 
 /** Bytes in memory, or a file of exactly those bytes, which a backend may map instead of reading. */
 export type PlanPayload =
   | { readonly kind: 'bytes'; readonly bytes: Uint8Array }
-  | { readonly kind: 'file'; readonly path: string; readonly sizeBytes: number }
+  | { readonly kind: 'file'; readonly path: string }
 
 export interface DeviceInfo {
   readonly name: string
@@ -77,8 +89,8 @@ export type Probe =
     }
 
 export interface LoadOptions {
-  /** Contexts that the session is going to create; a hint for how many workers, streams or arenas to prepare. */
-  readonly contexts: number
+  /** Contexts that the session is going to create, where the user said so. */
+  readonly contexts?: number
   readonly backendOptions: Readonly<Record<string, unknown>>
   readonly signal?: AbortSignal
 }
@@ -100,10 +112,13 @@ export interface Engine extends AsyncDisposable {
   readonly inputs: readonly TensorInfo[]
   readonly outputs: readonly TensorInfo[]
   readonly profiles: readonly OptimizationProfile[]
+  /** How many contexts keep the hardware busy under these options; 1 when absent. */
+  readonly preferredContexts?: number
   createContext(): Promise<ExecutionContext>
   /**
-   * Called once, after every profile was run at least once. Lets an engine settle what it can only learn by running
-   * (for instance where to run). Contexts stay valid.
+   * Called once, after the warm-up ran the largest shapes that can be asked for: every profile's `opt` and `max`, or
+   * the fixed shapes of the model. Lets an engine settle what only running can tell (for instance where to run).
+   * Contexts stay valid.
    */
   warmedUp?(): Promise<void>
   inspect?(): EngineReport

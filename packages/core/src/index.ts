@@ -1,4 +1,7 @@
+export { type BackendInput, knownBackends, resolveBackend } from './backends.ts'
+export { Batcher, type BatcherOptions } from './batcher.ts'
 export { type Clock, monotonicUs, systemClock, type Timer } from './clock.ts'
+export type { PoolStats } from './context-pool.ts'
 export type {
   Backend,
   CompileOptions,
@@ -9,6 +12,7 @@ export type {
   ExecutionContext,
   Feeds,
   Fetches,
+  FileStamp,
   LayerReport,
   LayerTiming,
   LoadOptions,
@@ -24,6 +28,7 @@ export type {
   SpanSink,
   TensorInfo,
 } from './contract.ts'
+export { createSession, createSessionFromFile } from './create-session.ts'
 export {
   allocate,
   arrayLengthOf,
@@ -53,7 +58,16 @@ export {
   QueueFullError,
 } from './errors.ts'
 export { bfloat16FromNumber, float16FromNumber, fromFloat32, numberFromBfloat16, numberFromFloat16 } from './float.ts'
+export { type InferOptions, type InferTensorOptions, infer, inferFeeds } from './infer.ts'
+export { flagKnob, integerKnob, type Knob, listKnobs, stringKnob } from './knobs.ts'
+export { type ModelInput, modelSourceFrom, sha256Of, stampOf } from './model-source.ts'
+export { Pipeline, pipeline } from './pipeline.ts'
+export { type CacheRejection, PlanCache, type PlanKeyParts } from './plan-cache.ts'
 export { type Attachment, attachment, type ImageTransform, imageTransform, RequestContext } from './request.ts'
+export type { RequestOptions } from './request-options.ts'
+export { type BackendChoice, Session, type SessionRunOptions } from './session.ts'
+export type { CacheOptions, SessionOptions } from './session-options.ts'
 export { type Stage, type StageLike, stageFrom } from './stage.ts'
+export type { StreamOptions } from './stream.ts'
 export { isShape, type Shape, sameShape, sizeOf, Tensor } from './tensor.ts'
 export { type Span, Timeline } from './timeline.ts'

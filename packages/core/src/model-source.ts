@@ -1,0 +1,91 @@
+import { createHash } from 'node:crypto'
+import { type FileHandle, open, stat } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import type { FileStamp, ModelSource } from './contract.ts'
+import { InputError, ModelError, messageOf } from './errors.ts'
+
+/** A model as users name it: a path, a file URL, or ONNX bytes. */
+export type ModelInput = string | URL | Uint8Array | ArrayBuffer
+
+/** @throws ModelError MODEL_NOT_FOUND, MODEL_INVALID (empty); InputError INVALID_ARGUMENT for anything else. */
+export async function modelSourceFrom(model: ModelInput): Promise<ModelSource> {
+  if (model instanceof ArrayBuffer || model instanceof Uint8Array) {
+    const bytes = model instanceof ArrayBuffer ? new Uint8Array(model) : model
+    if (bytes.byteLength === 0) throw emptyModel('the bytes')
+    return { kind: 'bytes', bytes }
+  }
+  if (model instanceof URL && model.protocol !== 'file:') {
+    throw new InputError('INVALID_ARGUMENT', {
+      message: `Expected a file URL for the model, got '${model.protocol}'.`,
+      remedy: 'Download the model first and pass its path or its bytes.',
+      received: model.href,
+    })
+  }
+  if (typeof model !== 'string' && !(model instanceof URL)) {
+    throw new InputError('INVALID_ARGUMENT', {
+      message: `Expected a model as path, file URL or bytes, got ${model === null ? 'null' : typeof model}.`,
+      remedy: "Pass for example 'model.onnx' or a Uint8Array with the file's content.",
+      received: model,
+    })
+  }
+  const path = resolve(model instanceof URL ? fileURLToPath(model) : model)
+  const { sizeBytes } = await stampOf(path)
+  if (sizeBytes === 0) throw emptyModel(path)
+  return { kind: 'file', path }
+}
+
+function emptyModel(what: string): ModelError {
+  return new ModelError('MODEL_INVALID', {
+    message: `Expected an ONNX model, but ${what} ${what === 'the bytes' ? 'are' : 'is'} empty.`,
+    remedy: 'Export the model again, and check that the download or copy was completed.',
+    received: 0,
+  })
+}
+
+/** @throws ModelError MODEL_NOT_FOUND when there is no such regular file. */
+export async function stampOf(path: string): Promise<FileStamp> {
+  const found = await stat(path, { bigint: true }).catch((cause: unknown) => {
+    throw notFound(path, messageOf(cause), cause)
+  })
+  if (!found.isFile()) throw notFound(path, 'not a regular file')
+  return { path, sizeBytes: Number(found.size), modifiedNs: found.mtimeNs.toString() }
+}
+
+function notFound(path: string, reason: string, cause?: unknown): ModelError {
+  return new ModelError('MODEL_NOT_FOUND', {
+    message: `Cannot open the file '${path}': ${reason}.`,
+    remedy: 'Check the path; relative paths start at the working directory (in a JSON file: at its folder).',
+    received: path,
+    cause,
+  })
+}
+
+const CHUNK_BYTES = 1 << 20
+
+/** SHA-256 of a file or of bytes, in steps short enough to leave the event loop responsive. */
+export async function sha256Of(source: ModelSource): Promise<string> {
+  const hash = createHash('sha256')
+  if (source.kind === 'bytes') {
+    for (let start = 0; start < source.bytes.length; start += CHUNK_BYTES) {
+      hash.update(source.bytes.subarray(start, start + CHUNK_BYTES))
+      await nextTurn()
+    }
+    return hash.digest('hex')
+  }
+  let file: FileHandle | undefined
+  try {
+    file = await open(source.path)
+    const chunk = new Uint8Array(CHUNK_BYTES)
+    for (;;) {
+      const { bytesRead } = await file.read(chunk)
+      if (bytesRead === 0) return hash.digest('hex')
+      hash.update(chunk.subarray(0, bytesRead))
+    }
+  } catch (cause) {
+    throw notFound(source.path, messageOf(cause), cause)
+  } finally {
+    await file?.close()
+  }
+}

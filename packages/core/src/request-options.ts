@@ -1,0 +1,124 @@
+import type { Clock } from './clock.ts'
+import { AbortError, DeadlineError, InputError } from './errors.ts'
+import { RequestContext } from './request.ts'
+import { Timeline } from './timeline.ts'
+
+/** How a single request wants to be treated; the same for sessions, batchers and pipelines. */
+export interface RequestOptions {
+  /** Milliseconds from now by which the result is needed; later it is rejected with DEADLINE_EXCEEDED. */
+  readonly deadlineMs?: number
+  readonly signal?: AbortSignal
+  /** Higher runs earlier among those that wait; 0 by default. */
+  readonly priority?: number
+  /** Receives the spans of this request; a new one by default. */
+  readonly timeline?: Timeline
+}
+
+/** What a queued or running request is bound to. */
+export interface RequestBounds {
+  readonly signal?: AbortSignal | undefined
+  readonly deadlineUs?: number | undefined
+  readonly priority?: number
+}
+
+/** @throws InputError INVALID_ARGUMENT for a deadline or priority that is not a number. */
+export function requestContextFrom(options: RequestOptions, clock: Clock): RequestContext {
+  const { deadlineMs, signal, priority } = options
+  if (deadlineMs !== undefined && !(typeof deadlineMs === 'number' && deadlineMs >= 0)) {
+    throw invalidOption('deadlineMs', 'a number of milliseconds from now, at least 0', deadlineMs)
+  }
+  if (priority !== undefined && !Number.isFinite(priority)) {
+    throw invalidOption('priority', 'a finite number', priority)
+  }
+  const nowUs = clock.nowUs()
+  return new RequestContext({
+    timeline: options.timeline ?? new Timeline(nowUs),
+    ...(signal && { signal }),
+    ...(deadlineMs !== undefined && Number.isFinite(deadlineMs) && { deadlineUs: nowUs + deadlineMs * 1000 }),
+    ...(priority !== undefined && { priority }),
+  })
+}
+
+function invalidOption(name: string, expected: string, received: unknown): InputError {
+  return new InputError('INVALID_ARGUMENT', {
+    message: `Expected ${expected} as ${name}, got ${String(received)}.`,
+    remedy: `Leave ${name} out for none.`,
+    expected,
+    received,
+  })
+}
+
+/** @throws AbortError or DeadlineError when the request is over before it starts. */
+export function checkBounds({ signal, deadlineUs }: RequestBounds, clock: Clock, where: string): void {
+  if (signal?.aborted) throw abortError(signal, where)
+  if (deadlineUs !== undefined && clock.nowUs() >= deadlineUs) throw deadlineError(where)
+}
+
+export function abortError(signal: AbortSignal, where: string): AbortError {
+  return new AbortError({
+    message: `The request was aborted by its signal ${where}.`,
+    remedy: 'Nothing to mend: the caller asked for it.',
+    cause: signal.reason,
+  })
+}
+
+export function deadlineError(where: string): DeadlineError {
+  return new DeadlineError('DEADLINE_EXCEEDED', {
+    message: `The deadline passed ${where}.`,
+    remedy: 'Allow more time, send fewer requests at once, or add contexts.',
+    details: { where },
+  })
+}
+
+/**
+ * Watches a request's signal and deadline: calls `onOver` at most once, with the error to reject with. `where` is
+ * asked at that moment ('in the queue', 'while it ran'). Returns the function that stops watching.
+ */
+export function watchBounds(
+  { signal, deadlineUs }: RequestBounds,
+  clock: Clock,
+  where: () => string,
+  onOver: (error: AbortError | DeadlineError) => void,
+): () => void {
+  if (!signal && deadlineUs === undefined) return () => {}
+  const onAbort = () => {
+    stop()
+    onOver(abortError(signal!, where()))
+  }
+  const timer =
+    deadlineUs === undefined
+      ? undefined
+      : clock.setTimer(deadlineUs - clock.nowUs(), () => {
+          stop()
+          onOver(deadlineError(where()))
+        })
+  const stop = () => {
+    timer?.cancel()
+    signal?.removeEventListener('abort', onAbort)
+  }
+  signal?.addEventListener('abort', onAbort, { once: true })
+  return stop
+}
+
+/** The promise's own outcome, or the abort or deadline error if that comes first; the work itself goes on. */
+export function settleWithin<T>(
+  promise: PromiseLike<T>,
+  bounds: RequestBounds,
+  clock: Clock,
+  where: string,
+): PromiseLike<T> {
+  if (!bounds.signal && bounds.deadlineUs === undefined) return promise
+  return new Promise<T>((resolve, reject) => {
+    const stop = watchBounds(bounds, clock, () => where, reject)
+    promise.then(
+      (value) => {
+        stop()
+        resolve(value)
+      },
+      (error) => {
+        stop()
+        reject(error)
+      },
+    )
+  })
+}

@@ -1,0 +1,169 @@
+import { tracingChannel } from 'node:diagnostics_channel'
+import { type Clock, systemClock } from './clock.ts'
+import { ContextPool, type PoolStats } from './context-pool.ts'
+import type { Engine, EngineReport, Feeds, Fetches, LayerTiming, OptimizationProfile, TensorInfo } from './contract.ts'
+import { BackendError, InputError } from './errors.ts'
+import { checkFeeds, checkOutputNames } from './feeds.ts'
+import type { RequestContext } from './request.ts'
+import { type RequestOptions, requestContextFrom } from './request-options.ts'
+
+/** Every run, for tracers: `tracing:lowlat:run:*` with `{ backend, feeds, timeline }`. */
+const runChannel = tracingChannel('lowlat:run')
+
+export interface SessionRunOptions extends RequestOptions {
+  /** Outputs to compute and return; all when absent. */
+  readonly outputs?: readonly string[]
+}
+
+/** What became of each backend that was asked for, in order; the last one is in use. */
+export interface BackendChoice {
+  readonly backend: string
+  readonly used: boolean
+  readonly reason?: string
+  readonly remedy?: string
+}
+
+interface SessionFields {
+  engine: Engine
+  backend: string
+  selection: readonly BackendChoice[]
+  contexts: number
+  maxQueue: number
+  clock?: Clock
+  /** Releases what belongs to the session beside the engine. */
+  onDispose?: () => Promise<void>
+}
+
+/**
+ * A loaded model that answers requests: checks each, lends it an execution context, and keeps the surplus in a bounded
+ * queue. Safe to call concurrently; nothing here blocks the event loop.
+ */
+export class Session implements AsyncDisposable {
+  readonly backend: string
+  readonly selection: readonly BackendChoice[]
+  readonly clock: Clock
+  readonly #engine: Engine
+  readonly #pool: ContextPool
+  readonly #onDispose: (() => Promise<void>) | undefined
+  #disposed: Promise<void> | undefined
+
+  private constructor(fields: SessionFields, pool: ContextPool) {
+    this.backend = fields.backend
+    this.selection = fields.selection
+    this.clock = fields.clock ?? systemClock
+    this.#engine = fields.engine
+    this.#pool = pool
+    this.#onDispose = fields.onDispose
+  }
+
+  /** Takes ownership of the engine: it is disposed with the session, also when creating the contexts fails. */
+  static async create(fields: SessionFields): Promise<Session> {
+    const { engine, contexts: count, maxQueue, clock = systemClock } = fields
+    const contexts = []
+    try {
+      for (let i = 0; i < count; i++) contexts.push(await engine.createContext())
+    } catch (error) {
+      for (const context of contexts) await context[Symbol.asyncDispose]()
+      await engine[Symbol.asyncDispose]()
+      throw error
+    }
+    return new Session(fields, new ContextPool(contexts, { maxQueue, clock }))
+  }
+
+  get inputs(): readonly TensorInfo[] {
+    return this.#engine.inputs
+  }
+
+  get outputs(): readonly TensorInfo[] {
+    return this.#engine.outputs
+  }
+
+  get profiles(): readonly OptimizationProfile[] {
+    return this.#engine.profiles
+  }
+
+  get stats(): PoolStats {
+    return this.#pool.stats
+  }
+
+  inspect(): EngineReport {
+    return this.#engine.inspect?.() ?? { backend: this.backend, properties: {} }
+  }
+
+  /**
+   * Runs the model once. The feeds' memory is read until the promise settles and is never changed or detached; the
+   * fetches belong to the caller.
+   * @throws (as rejection) InputError; QueueFullError; DeadlineError; AbortError; BackendError; DisposedError.
+   */
+  async run(feeds: Feeds, options: SessionRunOptions = {}): Promise<Fetches> {
+    return this.runRequest(feeds, requestContextFrom(options, this.clock), options.outputs)
+  }
+
+  /** As {@link run}, for a request that already has its context (in a pipeline). */
+  runRequest(feeds: Feeds, request: RequestContext, outputs?: readonly string[]): Promise<Fetches> {
+    if (runChannel.start.hasSubscribers || runChannel.asyncEnd.hasSubscribers) {
+      const message = { backend: this.backend, feeds, timeline: request.timeline }
+      return runChannel.tracePromise(() => this.#run(feeds, request, outputs), message)
+    }
+    return this.#run(feeds, request, outputs)
+  }
+
+  async #run(feeds: Feeds, request: RequestContext, outputs?: readonly string[]): Promise<Fetches> {
+    this.checkFeeds(feeds)
+    if (outputs) checkOutputNames(outputs, this.outputs)
+    const { timeline } = request
+    const runOptions = outputs ? { outputs, timeline } : { timeline }
+    return this.#pool.run((context) => context.run(feeds, runOptions), request, timeline)
+  }
+
+  /** @throws InputError when the feeds do not fit the model or its profiles. */
+  checkFeeds(feeds: Feeds): void {
+    checkFeeds(feeds, this.#engine)
+  }
+
+  /** Calls back whenever a context becomes idle with nothing waiting. Returns the function that ends this. */
+  onIdle(listener: () => void): () => void {
+    return this.#pool.onIdle(listener)
+  }
+
+  /** Mean time per layer over `runs` runs. @throws BackendError when this backend cannot measure layers. */
+  async profile(feeds: Feeds, runs = 10): Promise<readonly LayerTiming[]> {
+    this.checkFeeds(feeds)
+    if (!Number.isSafeInteger(runs) || runs < 1) {
+      throw new InputError('INVALID_ARGUMENT', {
+        message: `Expected a positive number of runs, got ${runs}.`,
+        remedy: 'Ten runs are a good start.',
+        received: runs,
+      })
+    }
+    return this.#pool.run(async (context) => {
+      if (context.profile) return context.profile(feeds, runs)
+      throw new BackendError('BACKEND_UNAVAILABLE', {
+        message: `The backend '${this.backend}' does not measure single layers.`,
+        remedy: 'Use another backend for the profile, or the timeline of a run for its phases.',
+      })
+    })
+  }
+
+  /** Rejects requests that wait, lets running ones finish, and frees everything. Safe to call again. */
+  dispose(): Promise<void> {
+    this.#disposed ??= this.#shutDown()
+    return this.#disposed
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.dispose()
+  }
+
+  async #shutDown(): Promise<void> {
+    try {
+      await this.#pool.dispose()
+    } finally {
+      try {
+        await this.#engine[Symbol.asyncDispose]()
+      } finally {
+        await this.#onDispose?.()
+      }
+    }
+  }
+}
