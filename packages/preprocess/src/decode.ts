@@ -1,0 +1,145 @@
+import { BackendError, ImageError, messageOf } from '@lowlat/core'
+import type { Sharp, SharpOptions } from 'sharp'
+import type { Placement } from './geometry.ts'
+import { readImageHeader } from './header.ts'
+import type { LoadedImage } from './input.ts'
+import type { ResolvedOptions } from './options.ts'
+
+const kernels = { nearest: 'nearest', bilinear: 'linear', bicubic: 'cubic', lanczos: 'lanczos3' } as const
+
+/** Size of the image in pixels, upright if so wished, and whether the decoder has to turn it for that. */
+export interface SourceSize {
+  readonly width: number
+  readonly height: number
+  readonly turn: boolean
+}
+
+/** @throws ImageError IMAGE_EMPTY, IMAGE_UNSUPPORTED, IMAGE_CORRUPT or IMAGE_TOO_LARGE, all from the header alone. */
+export function sourceSizeOf(image: LoadedImage, options: ResolvedOptions): SourceSize {
+  const stored = image.kind === 'raw' ? { ...image.image, orientation: 1 } : readImageHeader(image.bytes)
+  checkPixels(stored.width, stored.height, options.limitInputPixels, 'got')
+  const turn = options.autoOrient && stored.orientation > 1
+  const swap = turn && stored.orientation >= 5
+  return { width: swap ? stored.height : stored.width, height: swap ? stored.width : stored.height, turn }
+}
+
+/**
+ * Decodes, scales, crops and pads to [placement.height, placement.width, 3] interleaved RGB bytes. The work runs in
+ * libuv's thread pool. Grey, alpha, CMYK and 16-bit images become 8-bit RGB; of an animation the first frame counts;
+ * embedded colour profiles are not applied, as in Pillow and OpenCV. Reads `image` until the promise settles.
+ *
+ * Raw RGB pixels that stay as they are come back as the same memory.
+ * @throws ImageError IMAGE_CORRUPT or IMAGE_TOO_LARGE; BackendError BACKEND_UNAVAILABLE when sharp cannot be loaded.
+ */
+export async function decodePixels(
+  image: LoadedImage,
+  source: SourceSize,
+  placement: Placement,
+  options: ResolvedOptions,
+): Promise<Uint8Array> {
+  const { region, scaled, crop, width, height } = placement
+  const whole =
+    sameSize(region, source) && sameSize(scaled, region) && sameSize(crop, scaled) && sameSize(crop, placement)
+  if (image.kind === 'raw' && image.image.channels === 3 && whole) return image.bytes
+
+  // A sliver of an image would be scaled to a sliver of billions of pixels.
+  checkPixels(scaled.width, scaled.height, options.limitInputPixels, 'scaling would give')
+
+  const sharp = await loadSharp()
+  const settings: SharpOptions = {
+    autoOrient: source.turn,
+    failOn: options.failOn,
+    ignoreIcc: true,
+    limitInputPixels: options.limitInputPixels,
+    ...(image.kind === 'raw' && {
+      raw: { width: source.width, height: source.height, channels: image.image.channels },
+    }),
+  }
+  try {
+    let pipeline = sharp(image.bytes, settings)
+    if (!sameSize(region, source)) pipeline = pipeline.extract(region)
+    if (!sameSize(scaled, region)) pipeline = scale(pipeline, scaled, options)
+    if (!sameSize(crop, scaled)) pipeline = pipeline.extract(crop)
+    if (!sameSize(crop, placement)) pipeline = pad(pipeline, placement, options)
+    const [r, g, b] = options.background
+    const { data, info } = await pipeline
+      .flatten({ background: { r, g, b } })
+      .toColourspace('srgb')
+      .raw()
+      .toBuffer({ resolveWithObject: true })
+    if (info.width !== width || info.height !== height || info.channels !== 3) {
+      throw new Error(`decoded to ${info.width}x${info.height}x${info.channels} instead of ${width}x${height}x3`)
+    }
+    return data
+  } catch (error) {
+    throw decodeError(error, options)
+  }
+}
+
+function scale(pipeline: Sharp, size: Placement['scaled'], options: ResolvedOptions): Sharp {
+  return pipeline.resize(size.width, size.height, {
+    fit: 'fill',
+    kernel: kernels[options.interpolation],
+    fastShrinkOnLoad: options.shrinkOnLoad,
+  })
+}
+
+function pad(pipeline: Sharp, { crop, left, top, width, height }: Placement, options: ResolvedOptions): Sharp {
+  const [r, g, b] = options.padColor
+  return pipeline.extend({
+    left,
+    top,
+    right: width - crop.width - left,
+    bottom: height - crop.height - top,
+    background: { r, g, b },
+  })
+}
+
+function sameSize(a: { width: number; height: number }, b: { width: number; height: number }): boolean {
+  return a.width === b.width && a.height === b.height
+}
+
+function checkPixels(width: number, height: number, limit: number, verb: string): void {
+  if (width * height > limit) throw tooLarge(`${verb} ${width}x${height}`, limit, [width, height])
+}
+
+function tooLarge(found: string, limit: number, received: unknown, cause?: unknown): ImageError {
+  return new ImageError('IMAGE_TOO_LARGE', {
+    message: `Expected an image of at most ${limit} pixels, ${found}.`,
+    remedy: 'Refuse or shrink such images before, or raise `limitInputPixels` where memory allows it.',
+    expected: limit,
+    received,
+    cause,
+  })
+}
+
+function decodeError(error: unknown, options: ResolvedOptions): ImageError {
+  const message = messageOf(error)
+  if (message.includes('pixel limit'))
+    return tooLarge('but the decoder found more', options.limitInputPixels, message, error)
+  return new ImageError('IMAGE_CORRUPT', {
+    message: `The image cannot be decoded: ${message.trim()}.`,
+    remedy: `Check that it was transferred completely; failOn: 'none' accepts damaged images as far as they decode.`,
+    received: message,
+    cause: error,
+  })
+}
+
+type SharpFunction = typeof import('sharp').default
+
+let library: Promise<SharpFunction> | undefined
+
+/** Loads sharp at first use, so that importing this package works where sharp's binary is missing or broken. */
+function loadSharp(): Promise<SharpFunction> {
+  library ??= import('sharp').then(
+    (module) => module.default,
+    (error: unknown) => {
+      throw new BackendError('BACKEND_UNAVAILABLE', {
+        message: `The image decoder 'sharp' cannot be loaded: ${messageOf(error)}.`,
+        remedy: 'Reinstall with optional dependencies for this platform (npm install --include=optional sharp).',
+        cause: error,
+      })
+    },
+  )
+  return library
+}
