@@ -1,11 +1,12 @@
 import { BackendError, ImageError, messageOf } from '@lowlat/core'
 import type { Sharp, SharpOptions } from 'sharp'
+import { doubled, growth, oddPixels, shrinkOnly } from './enlarge.ts'
 import type { Placement } from './geometry.ts'
 import { readImageHeader } from './header.ts'
 import type { LoadedImage } from './input.ts'
 import type { ResolvedOptions } from './options.ts'
 
-const kernels = { nearest: 'nearest', bilinear: 'linear', bicubic: 'cubic', lanczos: 'lanczos3' } as const
+const kernels = { bilinear: 'linear', bicubic: 'cubic' } as const
 
 /** Size of the image in pixels, upright if so wished, and whether the decoder has to turn it for that. */
 export interface SourceSize {
@@ -37,23 +38,44 @@ export async function decodePixels(
   placement: Placement,
   options: ResolvedOptions,
 ): Promise<Uint8Array> {
-  const { region, scaled, crop, width, height } = placement
-  const whole =
-    sameSize(region, source) && sameSize(scaled, region) && sameSize(crop, scaled) && sameSize(crop, placement)
-  if (image.kind === 'raw' && image.image.channels === 3 && whole) return image.bytes
+  if (image.kind === 'raw' && image.image.channels === 3 && isUnchanged(source, placement)) return image.bytes
 
   // A sliver of an image would be scaled to a sliver of billions of pixels.
-  checkPixels(scaled.width, scaled.height, options.limitInputPixels, 'scaling would give')
+  checkPixels(placement.scaled.width, placement.scaled.height, options.limitInputPixels, 'scaling would give')
 
+  const grows = growth(placement)
+  if (grows === 'none') return renderPixels(image, source, placement, options)
+  if (grows === 'mixed') {
+    const shrunk = shrinkOnly(placement)
+    const data = await renderPixels(image, source, shrunk, options)
+    const { width, height } = shrunk
+    const whole = { ...placement, region: shrunk.crop }
+    const raw = { data, width, height, channels: 3 } as const
+    return decodePixels({ kind: 'raw', image: raw, bytes: data }, { width, height, turn: false }, whole, options)
+  }
+  return oddPixels(await renderPixels(image, source, doubled(placement), options), placement.width, placement.height)
+}
+
+function isUnchanged(source: SourceSize, { region, scaled, crop, ...output }: Placement): boolean {
+  return sameSize(region, source) && sameSize(scaled, region) && sameSize(crop, scaled) && sameSize(output, crop)
+}
+
+async function renderPixels(
+  image: LoadedImage,
+  source: SourceSize,
+  placement: Placement,
+  options: ResolvedOptions,
+): Promise<Uint8Array> {
+  const { region, scaled, crop, width, height } = placement
   const sharp = await loadSharp()
   const settings: SharpOptions = {
     autoOrient: source.turn,
     failOn: options.failOn,
     ignoreIcc: true,
     limitInputPixels: options.limitInputPixels,
-    ...(image.kind === 'raw' && {
-      raw: { width: source.width, height: source.height, channels: image.image.channels },
-    }),
+  }
+  if (image.kind === 'raw') {
+    settings.raw = { width: source.width, height: source.height, channels: image.image.channels }
   }
   try {
     let pipeline = sharp(image.bytes, settings)

@@ -28,8 +28,8 @@ export interface ImageOptions<D extends ImageDType = ImageDType> {
   readonly letterboxAlign?: 'centre' | 'top-left'
   /** Colour (R, G, B in 0..255) of a letterbox's padding. Default 114, as the YOLO family trains with. */
   readonly padColor?: PerChannel
-  /** Default 'bilinear'. All but 'nearest' are antialiased when they shrink, as Pillow's filters are. */
-  readonly interpolation?: 'nearest' | 'bilinear' | 'bicubic' | 'lanczos'
+  /** Default 'bilinear'. Both are antialiased when they shrink, as Pillow's filters are. */
+  readonly interpolation?: 'bilinear' | 'bicubic'
   /**
    * Lets JPEG and WebP decode at a fraction of their size where the target is that much smaller: faster, with pixels
    * that differ from a full decode by more than rounding. Default false.
@@ -77,7 +77,7 @@ export interface ResolvedOptions {
   readonly letterbox: Pair | undefined
   readonly letterboxAlign: 'centre' | 'top-left'
   readonly padColor: Triple
-  readonly interpolation: 'nearest' | 'bilinear' | 'bicubic' | 'lanczos'
+  readonly interpolation: 'bilinear' | 'bicubic'
   readonly shrinkOnLoad: boolean
   readonly channelOrder: 'RGB' | 'BGR'
   readonly scale: Triple
@@ -108,12 +108,7 @@ export function resolveOptions(options: ImageOptions): ResolvedOptions {
     letterbox: size('letterbox', options.letterbox),
     letterboxAlign: oneOf('letterboxAlign', options.letterboxAlign ?? 'centre', ['centre', 'top-left']),
     padColor: triple('padColor', options.padColor ?? 114, isColor, 'numbers in 0..255'),
-    interpolation: oneOf('interpolation', options.interpolation ?? 'bilinear', [
-      'nearest',
-      'bilinear',
-      'bicubic',
-      'lanczos',
-    ]),
+    interpolation: oneOf('interpolation', options.interpolation ?? 'bilinear', ['bilinear', 'bicubic']),
     shrinkOnLoad: flag('shrinkOnLoad', options.shrinkOnLoad ?? false),
     channelOrder: oneOf('channelOrder', options.channelOrder ?? 'RGB', ['RGB', 'BGR']),
     scale: triple('scale', options.scale ?? 1, isNumber, 'finite numbers'),
