@@ -1,3 +1,4 @@
 import { packageConfig } from '../../tsup.base.ts'
 
-export default packageConfig({ entry: ['src/index.ts'] })
+// worker.js is started by its URL beside index.js.
+export default packageConfig({ entry: ['src/index.ts', 'src/worker.js'] })

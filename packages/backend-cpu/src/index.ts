@@ -1,1 +1,2 @@
-export {}
+export { createBackend } from './backend.ts'
+export type { CpuOptions } from './options.ts'

@@ -102,10 +102,11 @@ export interface Backend {
   compile(model: ModelSource, options: CompileOptions): Promise<Plan>
   load(plan: Plan, options: LoadOptions): Promise<Engine>
   /**
-   * Whatever a plan depends on beside the model and the compile options (library version, hardware, driver). Part of
-   * the plan cache's key. A backend without it has plans that are not worth caching.
+   * Whatever a plan depends on beside the model, the precision and the profiles: those backend options that matter, the
+   * library's version, hardware, driver. Part of the plan cache's key. A backend without it has plans that are not
+   * worth caching.
    */
-  planKey?(options: CompileOptions): Promise<Readonly<Record<string, unknown>>>
+  planKey?(options: Omit<CompileOptions, 'workFolder'>): Promise<Readonly<Record<string, unknown>>>
 }
 
 export interface Engine extends AsyncDisposable {

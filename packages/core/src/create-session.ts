@@ -151,8 +151,7 @@ async function openEngine(source: ModelSource, backend: Backend, settings: Sessi
         backend: backend.name,
         precision: request.precision,
         profiles: request.profiles,
-        backendOptions: request.backendOptions,
-        environment: await backend.planKey({ ...request, workFolder: cache.folder }),
+        environment: await backend.planKey(request),
       })
       const engine = await loadFromCache(cache, key, load)
       return { engine: engine ?? (await load(await cache.put(key, compile))), release: async () => {} }

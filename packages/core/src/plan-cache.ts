@@ -43,8 +43,7 @@ export interface PlanKeyParts {
   readonly backend: string
   readonly precision: string
   readonly profiles: readonly OptimizationProfile[]
-  readonly backendOptions: Readonly<Record<string, unknown>>
-  /** From {@link Backend.planKey}: library version, hardware, driver. */
+  /** From {@link Backend.planKey}. */
   readonly environment: Readonly<Record<string, unknown>>
 }
 

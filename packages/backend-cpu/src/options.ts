@@ -1,0 +1,96 @@
+import { ConfigError, integerKnob } from '@lowlat/core'
+import type { InferenceSession } from 'onnxruntime-node'
+import { z } from 'zod'
+import { usableCores } from './machine.ts'
+
+export const inlineLimitKnob = integerKnob({
+  name: 'LOWLAT_CPU_INLINE_BELOW_US',
+  description: "CPU backend, placement 'auto': longest run in microseconds that stays in the calling thread.",
+  default: 200,
+  min: 0,
+})
+
+export interface CpuOptions {
+  /**
+   * 'latency' (default): one session over all cores, the shortest time for a single run. 'throughput': one session of
+   * one thread per core, the most runs per second.
+   */
+  readonly mode: 'latency' | 'throughput'
+  /** Threads of each session. Default: all usable physical cores for latency, 1 for throughput. */
+  readonly threads: number
+  /** Worker threads, each with a session of its own. Default: 1 for latency, one per core for throughput. */
+  readonly workers: number
+  /**
+   * 'worker' keeps the event loop free. 'inline' runs in the calling thread and blocks it for the time of a run. 'auto'
+   * (default) uses a worker, unless the warm-up shows that the largest run takes less than LOWLAT_CPU_INLINE_BELOW_US.
+   */
+  readonly placement: 'auto' | 'inline' | 'worker'
+}
+
+const count = z.int().min(1).max(1024)
+const schema = z
+  .strictObject({
+    mode: z.enum(['latency', 'throughput']),
+    threads: count,
+    workers: count,
+    placement: z.enum(['auto', 'inline', 'worker']),
+  })
+  .partial()
+
+/** @throws ConfigError CONFIG_INVALID. */
+export function parseCpuOptions(options: unknown, contexts?: number): CpuOptions {
+  const result = schema.safeParse(options)
+  if (!result.success) {
+    const problems = result.error.issues.map((issue) => `${issue.path.join('.') || 'options'}: ${issue.message}`)
+    throw new ConfigError('CONFIG_INVALID', {
+      message: `Cannot use the options of the CPU backend: ${problems.join('; ')}.`,
+      remedy: `Known options: ${Object.keys(schema.shape).join(', ')}.`,
+      received: options,
+      details: { problems },
+    })
+  }
+  const { mode = 'latency', threads, workers, placement = 'auto' } = result.data
+  const cores = usableCores()
+  return {
+    mode,
+    threads: threads ?? (mode === 'latency' ? cores : 1),
+    workers: workers ?? (mode === 'latency' ? 1 : (contexts ?? cores)),
+    placement,
+  }
+}
+
+const ERRORS_ONLY = 3
+
+/** Spinning threads win 5 % on an idle machine and lose the tail on a busy one, so they sleep. */
+function commonOptions(threads: number): InferenceSession.SessionOptions {
+  return {
+    executionMode: 'sequential',
+    intraOpNumThreads: threads,
+    interOpNumThreads: 1,
+    logSeverityLevel: ERRORS_ONLY,
+  }
+}
+
+/** Optimise an ONNX model for this machine and write it to `path` in ONNX Runtime's own format. */
+export function compileOptions(path: string): InferenceSession.SessionOptions {
+  return {
+    ...commonOptions(1),
+    graphOptimizationLevel: 'all',
+    optimizedModelFilePath: path,
+    extra: { session: { save_model_format: 'ORT', disable_prepacking: '1' } },
+  }
+}
+
+/** Load what {@link compileOptions} wrote; weights are mapped from the file rather than read. */
+export function loadOptions(threads: number): InferenceSession.SessionOptions {
+  return {
+    ...commonOptions(threads),
+    extra: {
+      session: {
+        load_model_format: 'ORT',
+        use_memory_mapped_ort_model: '1',
+        intra_op: { allow_spinning: '0' },
+      },
+    },
+  }
+}

@@ -1,0 +1,87 @@
+// @ts-check
+/**
+ * Runs one ONNX Runtime session, which executes synchronously and would otherwise block the application's event loop.
+ * Plain JavaScript, so that a worker starts from source without a build or a loader.
+ */
+import { parentPort } from 'node:worker_threads'
+import { InferenceSession, Tensor } from 'onnxruntime-node'
+
+/** @import { Created, Ran, WireTensor, WorkerCall, WorkerReply } from './protocol.ts' */
+
+const port = parentPort
+if (!port) throw new Error('worker.js runs in a worker thread only')
+
+/** @type {InferenceSession | undefined} */
+let session
+
+const nowUs = () => Number(process.hrtime.bigint()) / 1000
+
+port.on('message', async (/** @type {WorkerCall} */ call) => {
+  const buffers = call.kind === 'run' ? call.feeds.map((feed) => feed.buffer) : []
+  try {
+    const reply = call.kind === 'create' ? await create(call) : await run(call, buffers)
+    const transfer = reply.kind === 'ran' ? [...buffers, ...reply.fetches.map((fetch) => fetch.buffer)] : []
+    send({ ...reply, id: call.id }, transfer)
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error)
+    send({ kind: 'failed', id: call.id, message, buffers }, buffers)
+  }
+})
+
+/** @type {(reply: WorkerReply, transfer: ArrayBuffer[]) => void} */
+function send(reply, transfer) {
+  port?.postMessage(reply, transfer)
+}
+
+/** @type {(call: Extract<WorkerCall, { kind: 'create' }>) => Promise<Created>} */
+async function create({ model, options }) {
+  await session?.release()
+  session = await ('path' in model
+    ? InferenceSession.create(model.path, options)
+    : InferenceSession.create(model.bytes, options))
+  return { kind: 'created', inputs: session.inputMetadata, outputs: session.outputMetadata }
+}
+
+/** @type {(call: Extract<WorkerCall, { kind: 'run' }>, buffers: ArrayBuffer[]) => Promise<Ran>} */
+async function run({ feeds, outputs }, buffers) {
+  if (!session) throw new Error('no session was created')
+  const startUs = nowUs()
+  const results = await session.run(
+    Object.fromEntries(feeds.map((feed) => [feed.name, tensorFrom(feed)])),
+    outputs ?? session.outputNames,
+  )
+  const endUs = nowUs()
+  const fetches = Object.entries(results).map(([name, tensor]) => wireFrom(name, tensor))
+  return { kind: 'ran', fetches, buffers, startUs, endUs, sentUs: nowUs() }
+}
+
+const arrays = {
+  float32: Float32Array,
+  float64: Float64Array,
+  float16: Uint16Array,
+  int8: Int8Array,
+  uint8: Uint8Array,
+  int16: Int16Array,
+  uint16: Uint16Array,
+  int32: Int32Array,
+  uint32: Uint32Array,
+  int64: BigInt64Array,
+  uint64: BigUint64Array,
+  bool: Uint8Array,
+}
+
+/** @type {(feed: WireTensor) => Tensor} */
+function tensorFrom({ type, dims, buffer }) {
+  const array = arrays[/** @type {keyof typeof arrays} */ (type)]
+  return new Tensor(type, new array(buffer), dims)
+}
+
+/**
+ * The library owns the memory of its outputs, so one copy is needed to hand them to another thread.
+ * @type {(name: string, tensor: Tensor) => WireTensor}
+ */
+function wireFrom(name, tensor) {
+  const data = /** @type {ArrayBufferView} */ (/** @type {unknown} */ (tensor.data))
+  const buffer = new Uint8Array(data.buffer, data.byteOffset, data.byteLength).slice().buffer
+  return { name, type: tensor.type, dims: tensor.dims, buffer }
+}
