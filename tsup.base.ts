@@ -12,8 +12,7 @@ export function packageConfig(
     sourcemap: true,
     clean: declarations,
     splitting: true,
-    // tsup's declaration build sets `baseUrl`, which TypeScript 6 deprecates.
-    dts: declarations ? { compilerOptions: { customConditions: [], ignoreDeprecations: '6.0' } } : false,
+    dts: declarations ? { compilerOptions: { customConditions: [] } } : false,
     ...options,
   })
 }
