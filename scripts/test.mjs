@@ -2,10 +2,11 @@
 // `pnpm test`: everything that must hold for a change, quick checks first. Stops at the first step that fails.
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, readFileSync, rmSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname } from 'node:path'
+import { fileURLToPath } from 'node:url'
 
-const results = join(import.meta.dirname, '../node_modules/.cache/lowlat-tests.json')
-mkdirSync(join(results, '..'), { recursive: true })
+const results = fileURLToPath(new URL('../node_modules/.cache/lowlat-tests.json', import.meta.url))
+mkdirSync(dirname(results), { recursive: true })
 rmSync(results, { force: true })
 
 /** @type {[name: string, command: string, args: string[]][]} */
