@@ -46,7 +46,11 @@ export class Candidates {
 
   add(x1: number, y1: number, x2: number, y2: number, score: number, classIndex: number): void {
     if (this.#count === this.#scores.length) this.#grow()
-    this.#boxes.set([x1, y1, x2, y2], this.#count * 4)
+    const at = this.#count * 4
+    this.#boxes[at] = x1
+    this.#boxes[at + 1] = y1
+    this.#boxes[at + 2] = x2
+    this.#boxes[at + 3] = y2
     this.#scores[this.#count] = score
     this.#classes[this.#count] = classIndex
     this.#count++

@@ -79,12 +79,12 @@ export function classify(tensor: Tensor, k: number, options: TopKOptions = {}): 
  * @throws ConfigError CONFIG_INVALID at once for a bad k; as {@link classify} when it runs.
  */
 export function topK(k: number, options: TopKOptions = {}): Stage<Tensor, Classification[]> {
-  const each = topKBatch(k, options)
+  checkOption('k', k, isCount(k), 'a positive integer')
   return {
     name: 'topK',
     segment: 'postprocess',
-    async run(tensor, context) {
-      const [first, ...others] = await each.run(tensor, context)
+    run(tensor) {
+      const [first, ...others] = classify(tensor, k, options)
       if (first && others.length === 0) return first
       throw shapeError('scores of one request, [1, C] or [C]', tensor, 'Use topKBatch for a list per row.')
     },

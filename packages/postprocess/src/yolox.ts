@@ -30,8 +30,7 @@ export function decodeYolox(
   transforms: readonly ImageTransform[],
   options: YoloxOptions = {},
 ): Detection[][] {
-  const { strides = [8, 16, 32] } = options
-  checkOption('strides', strides, strides.length > 0 && strides.every(isCount), 'positive integers')
+  const strides = stridesOf(options)
   const resolved = resolveDetectionOptions(options)
   const expected = 'YOLOX output [N, anchors, 5 + classes]'
   const [, anchors, width] = threeAxes(output, expected, 'Pass the output of a YOLOX model.')
@@ -75,8 +74,14 @@ export function decodeYolox(
 
 /** The stage from YOLOX's output for one image to its detections; see {@link decodeYolox}. */
 export function detectYolox(options: YoloxOptions = {}): Stage<Tensor, Detection[]> {
+  stridesOf(options)
   resolveDetectionOptions(options)
   return detectionStage('detectYolox', (output, transforms) => decodeYolox(output, transforms, options))
+}
+
+function stridesOf({ strides = [8, 16, 32] }: YoloxOptions): readonly number[] {
+  checkOption('strides', strides, strides.length > 0 && strides.every(isCount), 'positive integers')
+  return strides
 }
 
 function indexOfMax(values: Float32Array, start: number, end: number): number {

@@ -79,7 +79,9 @@ async function renderPixels(
   }
   try {
     let pipeline = sharp(image.bytes, settings)
-    if (!sameSize(region, source)) pipeline = pipeline.extract(region)
+    // sharp turns the image after scaling unless something is extracted first; enlarging has to see it upright.
+    const turnFirst = source.turn && growth(placement) !== 'none'
+    if (turnFirst || !sameSize(region, source)) pipeline = pipeline.extract(region)
     if (!sameSize(scaled, region)) pipeline = scale(pipeline, scaled, options)
     if (!sameSize(crop, scaled)) pipeline = pipeline.extract(crop)
     if (!sameSize(crop, placement)) pipeline = pad(pipeline, placement, options)
