@@ -1,1 +1,19 @@
-export {}
+export { type Progress, runBench } from './bench.ts'
+export type { Environment } from './environment.ts'
+export { type Highlight, highlightsOf } from './highlights.ts'
+export { type BenchOptions, parseCommandLine } from './options.ts'
+export {
+  type Failure,
+  jsonFromReport,
+  type MeasuredRow,
+  type Outcome,
+  type Report,
+  type Row,
+  type SuiteName,
+  suiteNames,
+  type Unavailable,
+} from './report.ts'
+export { htmlFromReport } from './report-html.ts'
+export { type ScenarioName, scenarioNames } from './scenarios/definitions.ts'
+export { isResolved, percentile, type Summary, summarize } from './statistics.ts'
+export { tableFromReport } from './table.ts'

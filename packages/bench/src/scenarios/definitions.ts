@@ -6,6 +6,9 @@ const STREAMS = 8
 /** Requests kept under way in offline: enough to overlap decoding with inference, bounded in memory. */
 const OFFLINE_IN_FLIGHT = 16
 
+/** Poisson arrivals come at this share of what the slowest subject serves one after the other. */
+export const SERVER_LOAD = 0.7
+
 export type ScenarioName = 'single-stream' | 'multi-stream' | 'server' | 'offline'
 
 export interface Scenario {
@@ -38,4 +41,3 @@ export const scenarios: Readonly<Record<ScenarioName, Scenario>> = {
 }
 
 export const scenarioNames = Object.keys(scenarios) as readonly ScenarioName[]
-export type { Arrivals, Issue, Slice, SliceLimits }

@@ -1,0 +1,44 @@
+/** Entry of the processes that subjects live in. */
+import { isLowlatError, messageOf } from '@lowlat/core'
+import type { ErrorReport, Reply, TaskMessage } from './protocol.ts'
+import { SubjectHost } from './subject-host.ts'
+
+const host = new SubjectHost()
+
+process.on('disconnect', () => process.exit())
+process.on('message', (message: TaskMessage) => {
+  perform(message).then(
+    (response) => reply({ ok: true, response }),
+    (error: unknown) => reply({ ok: false, error: reportOf(error) }),
+  )
+})
+
+/** Model and image tools are loaded only where they are asked for: subjects' processes stay lean. */
+async function perform(message: TaskMessage): Promise<unknown> {
+  switch (message.kind) {
+    case 'jpegs':
+      return (await import('./images.ts')).writeJpegs(message.request.folder)
+    case 'model':
+      return (await import('./models.ts')).loadModelFacts(message.request)
+    case 'probe':
+      return (await import('./subjects/backends.ts')).absenceOf(message.request.backend)
+    case 'open':
+      return host.open(message.request)
+    case 'slice':
+      return host.slice(message.request)
+    case 'close':
+      return host.close()
+    case 'coldStart':
+      return host.coldStart(message.request)
+  }
+}
+
+function reply(message: Reply): void {
+  process.send?.(message)
+}
+
+function reportOf(error: unknown): ErrorReport {
+  return isLowlatError(error)
+    ? { message: error.message, code: error.code, remedy: error.remedy }
+    : { message: messageOf(error) }
+}

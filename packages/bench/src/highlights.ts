@@ -1,0 +1,72 @@
+import { formatDifference, formatSpeedUp, formatTime } from './format.ts'
+import { groupRows, type MeasuredRow, type SuiteName } from './report.ts'
+
+/** What a group of rows comes down to. */
+export interface Highlight {
+  readonly suite: SuiteName
+  readonly figure: string
+  readonly claim: string
+  readonly detail: string
+}
+
+/** The figures that the suites were made to find, as far as they were measured. */
+export function highlightsOf(rows: readonly MeasuredRow[]): Highlight[] {
+  return groupRows(rows).flatMap((group) => {
+    const peer = group.find((row) => row.peer)
+    const own = group.find((row) => !row.peer)
+    return own && peer ? of[own.suite](own, peer, group) : []
+  })
+}
+
+type Summarize = (own: MeasuredRow, peer: MeasuredRow, group: readonly MeasuredRow[]) => Omit<Highlight, 'suite'>[]
+
+const of: Record<SuiteName, (...args: Parameters<Summarize>) => Highlight[]> = {
+  latency: suiteOf('latency', (own, peer) => {
+    if (own.scenario !== 'single-stream' || own.batch !== 1) return []
+    return [
+      {
+        figure: formatTime(own.p50Us),
+        claim: `p50 end to end, ${own.model}`,
+        detail: `${formatTime(peer.p50Us)} with ${peer.subject} (${formatSpeedUp(own.ratioToPeer ?? 1)})`,
+      },
+      {
+        figure: formatTime(own.eventLoopDelayP99Us),
+        claim: 'event-loop delay p99 meanwhile',
+        detail: `${formatTime(peer.eventLoopDelayP99Us)} with ${peer.subject}`,
+      },
+    ]
+  }),
+  overhead: suiteOf('overhead', (own, peer) => {
+    const addedUs = own.p50Us - peer.p50Us
+    const both = `${formatTime(own.p50Us)} against ${formatTime(peer.p50Us)}, ${peer.subject}`
+    // Of runs of microseconds the factor says little.
+    const figure = peer.p50Us > 1000 ? `${(own.p50Us / peer.p50Us).toFixed(3)}x` : formatDifference(addedUs)
+    return [{ figure, claim: `time of a session's run, ${own.model}`, detail: `${both}: ${formatDifference(addedUs)}` }]
+  }),
+  preprocess: suiteOf('preprocess', (own, peer, group) => {
+    const sharp = group.find((row) => !row.peer && row !== own)
+    if (!sharp) return []
+    return [
+      {
+        figure: formatDifference(own.p50Us - sharp.p50Us),
+        claim: "normalisation and layout, over sharp's own time",
+        detail: `${formatDifference(peer.p50Us - sharp.p50Us)} with a plain loop`,
+      },
+    ]
+  }),
+  coldstart: suiteOf('coldstart', (warm, peer, group) => {
+    const cold = group.find((row) => !row.peer && row !== warm)
+    const first = cold ? `; ${formatTime(cold.p50Us)} the first time` : ''
+    return [
+      {
+        figure: `${(warm.ratioToPeer ?? 1).toFixed(2)}x`,
+        claim: 'as fast to the first answer, from a warm plan cache',
+        detail: `${formatTime(warm.p50Us)} against ${formatTime(peer.p50Us)}, ${peer.subject}${first}`,
+      },
+    ]
+  }),
+}
+
+function suiteOf(suite: SuiteName, summarize: Summarize) {
+  return (...args: Parameters<Summarize>): Highlight[] => summarize(...args).map((found) => ({ suite, ...found }))
+}

@@ -1,0 +1,71 @@
+import type { ErrorCode } from '@lowlat/core'
+import type { JpegSet } from './images.ts'
+import type { ModelChoice } from './models.ts'
+import type { Slice } from './scenarios/closed-loop.ts'
+import type { ScenarioName } from './scenarios/definitions.ts'
+import type { Arrivals } from './scenarios/open-loop.ts'
+import type { ModelFacts, SubjectSpec } from './subjects/spec.ts'
+
+/** What a child process can be asked: one task at a time, each answered once. */
+export interface Tasks {
+  jpegs: { request: { folder: string }; response: JpegSet }
+  model: { request: ModelChoice; response: ModelFacts }
+  /** Says why a backend cannot be used here; undefined when it can. */
+  probe: { request: { backend: string }; response: Absence | undefined }
+  /** Creates the subject and warms it up. */
+  open: { request: SubjectSpec; response: Opened }
+  slice: { request: SliceRequest; response: SliceResult }
+  /** Disposes the subject and says what its process took. */
+  close: { request: undefined; response: ProcessCost }
+  /** Creates a subject, lets it answer once, and disposes it. */
+  coldStart: { request: SubjectSpec; response: ColdStart }
+}
+
+export interface Absence {
+  readonly reason: string
+  readonly remedy: string
+}
+
+export interface Opened {
+  /** Median latency of the last warm-up requests. */
+  readonly latencyUs: number
+  /** Checksums of the first answers, to compare subjects by. */
+  readonly answers: readonly number[]
+}
+
+export interface SliceRequest {
+  readonly scenario: ScenarioName
+  readonly durationUs: number
+  readonly maxSamples: number
+  readonly arrivals: Arrivals
+}
+
+export interface SliceResult extends Slice {
+  readonly cpuUs: number
+}
+
+export interface ProcessCost {
+  readonly eventLoopDelayP99Us: number
+  readonly peakRssBytes: number
+  /** Consumed results, so that no work can be optimised away. */
+  readonly checksum: number
+}
+
+export interface ColdStart extends ProcessCost {
+  readonly latencyUs: number
+  readonly cpuUs: number
+}
+
+export type TaskKind = keyof Tasks
+export type TaskMessage = { [K in TaskKind]: { readonly kind: K; readonly request: Tasks[K]['request'] } }[TaskKind]
+
+export type Reply =
+  | { readonly ok: true; readonly response: unknown }
+  | { readonly ok: false; readonly error: ErrorReport }
+
+/** An error on its way between processes. */
+export interface ErrorReport {
+  readonly message: string
+  readonly code?: ErrorCode
+  readonly remedy?: string
+}

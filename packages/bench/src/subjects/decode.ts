@@ -1,0 +1,27 @@
+import { createImageDecoder, imagenet } from '@lowlat/preprocess'
+import { type JpegSet, readJpegs } from '../images.ts'
+import { cropFor, decodeNaively, decodeWithSharp } from './sharp-decode.ts'
+import type { Subject, SubjectSpec } from './spec.ts'
+
+type DecodeSpec = Extract<SubjectSpec, { kind: 'decode' }>
+
+/** JPEG to normalised tensor [1, 3, size, size]; with 'sharp' only to the cropped pixels, as a floor. */
+export async function createDecode({ with: way, jpegs, size }: DecodeSpec): Promise<Subject> {
+  const images = await readJpegs(jpegs)
+  const decode = decoderFor(way, size, jpegs)
+  return {
+    run: async (index) => (await decode(images[index % images.length]!)).at(-1)!,
+    dispose: async () => {},
+  }
+}
+
+function decoderFor(
+  way: DecodeSpec['with'],
+  size: number,
+  jpegs: JpegSet,
+): (jpeg: Uint8Array) => Promise<Uint8Array | Float32Array> {
+  if (way === 'sharp') return (jpeg) => decodeWithSharp(jpeg, jpegs, size)
+  if (way === 'plain') return (jpeg) => decodeNaively(jpeg, size, new Float32Array(3 * size * size), 0)
+  const decoder = createImageDecoder({ ...cropFor(size), ...imagenet })
+  return async (jpeg) => (await decoder.decode(jpeg)).tensor.data
+}

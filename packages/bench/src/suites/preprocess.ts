@@ -1,0 +1,29 @@
+import { MAX_SAMPLES, type Step, type SuiteSettings } from './settings.ts'
+import { stepOf } from './step.ts'
+
+/** A few milliseconds per image need less time for enough samples. */
+const SHARE = 0.4
+const DEFAULT_SIZE = 224
+
+/** JPEG bytes to a normalised float32 tensor [1, 3, S, S]; sharp alone, without the normalisation, is the floor. */
+export function preprocessSteps({ model, jpegs, seconds }: SuiteSettings): Step[] {
+  const size = model.imageSize ?? DEFAULT_SIZE
+  const decode = (way: 'sharp' | 'lowlat' | 'plain') => ({ kind: 'decode', with: way, jpegs, size }) as const
+  return [
+    stepOf({
+      suite: 'preprocess',
+      model: `JPEG ${jpegs.width}x${jpegs.height} to ${size}x${size}`,
+      precision: 'fp32',
+      scenario: 'single-stream',
+      batch: 1,
+      entries: [
+        { subject: 'lowlat decodeImage', backend: 'none', peer: false, spec: decode('lowlat') },
+        { subject: 'sharp alone (pixels only)', backend: 'none', peer: false, spec: decode('sharp') },
+        { subject: 'sharp and a plain loop', backend: 'none', peer: true, spec: decode('plain') },
+      ],
+      seconds: seconds * SHARE,
+      maxSamples: MAX_SAMPLES,
+      sameAnswers: false,
+    }),
+  ]
+}
