@@ -1,1 +1,7 @@
-export {}
+export { decode } from './codec/decode.ts'
+export { encode } from './codec/encode.ts'
+export { decodeModel, encodeModel } from './codec/model.ts'
+export { checkGraph } from './graph/check.ts'
+export { describeModel } from './graph/describe.ts'
+export { graphFromModel, graphFromOnnx } from './graph/from-onnx.ts'
+export { modelFromGraph, onnxFromGraph } from './graph/to-onnx.ts'
