@@ -21,7 +21,7 @@ export async function decodeWithSharp(
   const height = Math.floor(source.height * scale)
   return sharp(jpeg)
     .resize(width, height, { fit: 'fill', ...filter })
-    .extract({ left: Math.round((width - size) / 2), top: Math.round((height - size) / 2), width: size, height: size })
+    .extract({ left: Math.floor((width - size) / 2), top: Math.floor((height - size) / 2), width: size, height: size })
     .raw()
     .toBuffer()
 }
@@ -38,8 +38,8 @@ export async function decodeNaively(
     .resize(resize, resize, { fit: 'outside', ...filter })
     .raw()
     .toBuffer({ resolveWithObject: true })
-  const left = Math.round((info.width - size) / 2)
-  const top = Math.round((info.height - size) / 2)
+  const left = Math.floor((info.width - size) / 2)
+  const top = Math.floor((info.height - size) / 2)
   for (let y = 0; y < size; y++) {
     for (let x = 0; x < size; x++) {
       for (let c = 0; c < 3; c++) {
