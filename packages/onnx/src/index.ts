@@ -1,7 +1,35 @@
+export { GraphBuilder, type GraphBuilderOptions, heDeviation } from './build/graph-builder.ts'
+export { createRandom, type Random } from './build/random.ts'
 export { decode } from './codec/decode.ts'
 export { encode } from './codec/encode.ts'
+export type {
+  AttributeProto,
+  FunctionProto,
+  GraphProto,
+  Message,
+  ModelProto,
+  NodeProto,
+  NumberList,
+  SparseTensorProto,
+  TensorProto,
+  TypeProto,
+  ValueInfoProto,
+} from './codec/messages.ts'
 export { decodeModel, encodeModel } from './codec/model.ts'
+export { numbersOf, PackedList } from './codec/packed-list.ts'
+export type { MessageName } from './codec/schema.ts'
+export type { Attribute, AttributeValue } from './graph/attribute.ts'
+export { type AttributeInput, attributeFromInput, float, floats } from './graph/attribute-input.ts'
 export { checkGraph } from './graph/check.ts'
-export { describeModel } from './graph/describe.ts'
+export { describeModel, type ModelDescription, type ValueDescription } from './graph/describe.ts'
 export { graphFromModel, graphFromOnnx } from './graph/from-onnx.ts'
+export { Graph, type NodeSpec } from './graph/graph.ts'
+export { Initializer } from './graph/initializer.ts'
+export type { ModelInfo } from './graph/model-info.ts'
+export { Node } from './graph/node.ts'
+export { topologicalOrder, walkNodes } from './graph/order.ts'
 export { modelFromGraph, onnxFromGraph } from './graph/to-onnx.ts'
+export { type Use, Value } from './graph/value.ts'
+export type { ElementType, PartialShape, ValueType } from './graph/value-type.ts'
+export { type GenerateOptions, generateGraph, generateModel, type ModelName, modelNames } from './models/generate.ts'
+export type { BatchNorm } from './models/layers.ts'

@@ -101,11 +101,10 @@ export class Graph {
     for (const node of this.#nodes) for (const output of node.outputs) if (output) yield output
   }
 
-  /** A name that nothing in the model has; taken from now on. */
+  /** A name that no value of the model has or had: `base`, or `base` with a number. */
   uniqueName(base: string): string {
     let name = base
     for (let count = 1; this.#names.has(name) || name === ''; count++) name = `${base}_${count}`
-    this.#names.add(name)
     return name
   }
 
@@ -137,7 +136,7 @@ export class Graph {
       domain,
       name,
       inputs,
-      outputs: outputNames.map((output) => new Value(this.uniqueName(output))),
+      outputs: outputNames.map((output) => new Value(this.#take(this.uniqueName(output)))),
       attributes: Object.entries(attributes).map(([key, input]) => [key, attributeFromInput(key, input)]),
     })
     this.#nodes.splice(at, 0, node)
@@ -200,7 +199,7 @@ export class Graph {
         )
       }
       const { name } = value
-      setName(value, this.uniqueName(name))
+      setName(value, this.#take(this.uniqueName(name)))
       setName(replacement, name)
       replacement.elementType ??= value.elementType
       replacement.shape ??= value.shape
