@@ -23,7 +23,7 @@ async function* camera(frames: number): AsyncGenerator<RawImage> {
   }
 }
 
-await using session = await createSession(modelPath || generateModel('mobilenet-v2'))
+await using session = await createSession(modelPath || generateModel('mobilenet_v2'))
 const classify = pipeline(decodeImage({ ...imagenet, resize: 256, crop: 224 }))
   .pipe(infer(session))
   .pipe(topK(1))

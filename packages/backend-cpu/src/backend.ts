@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path'
 import { AbortError, type Backend, ModelError, messageOf, type Plan, type Probe } from '@lowlat/core'
 import { CpuEngine } from './engine.ts'
 import { cpuFlags, usableCores } from './machine.ts'
-import { inspectModel } from './model.ts'
+import { prepareModel } from './model.ts'
 import { compileOptions, parseCpuOptions } from './options.ts'
 import { compileError } from './ort-errors.ts'
 import { tensorInfoFrom } from './ort-types.ts'
@@ -21,7 +21,7 @@ export function createBackend(): Backend {
 
     async compile(model, options) {
       parseCpuOptions(options.backendOptions)
-      const { source, dependencies } = await inspectModel(model, options.precision)
+      const { source, dependencies } = await prepareModel(model, options.precision)
       const path = join(options.workFolder, 'model.ort')
       const worker = new OrtWorker({ kind: 'create', model: source, options: compileOptions(path) })
       const stop = () => void worker.dispose()

@@ -1,9 +1,95 @@
-import type { FileStamp, ModelSource, Precision } from '@lowlat/core'
+import { readFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { type FileStamp, ModelError, type ModelSource, messageOf, type Precision, stampOf } from '@lowlat/core'
+import { decodeModel, describeModel, encodeModel, type GraphProto, type ModelProto } from '@lowlat/onnx'
 import type { OrtModel } from './protocol.ts'
 
-export async function inspectModel(
-  model: ModelSource,
-  _precision: Precision,
-): Promise<{ source: OrtModel; dependencies: FileStamp[] }> {
-  return { source: model.kind === 'file' ? { path: model.path } : { bytes: model.bytes }, dependencies: [] }
+interface PreparedModel {
+  readonly source: OrtModel
+  /** Files beside the model that hold weights. */
+  readonly dependencies: readonly FileStamp[]
+}
+
+/**
+ * Checks a model before it goes to ONNX Runtime, whose own messages name neither the fault nor the remedy.
+ * @throws ModelError MODEL_NOT_FOUND, MODEL_INVALID, MODEL_UNSUPPORTED or PRECISION_UNAVAILABLE.
+ */
+export async function prepareModel(model: ModelSource, precision: Precision): Promise<PreparedModel> {
+  const bytes = model.kind === 'file' ? await readModel(model.path) : model.bytes
+  const message = decodeModel(bytes)
+  checkPrecision(bytes, precision)
+  const dependencies = await dependenciesOf(message, model)
+  const constant = withConstantWeights(message)
+  // Weights in files of their own are found beside the model's path, so such a model stays where it is.
+  if (model.kind === 'file' && (constant === message || dependencies.length > 0)) {
+    return { source: { path: model.path }, dependencies }
+  }
+  return { source: { bytes: constant === message ? bytes : encodeModel(constant) }, dependencies }
+}
+
+async function readModel(path: string): Promise<Uint8Array> {
+  try {
+    return await readFile(path)
+  } catch (cause) {
+    throw new ModelError('MODEL_NOT_FOUND', {
+      message: `Cannot read the model '${path}': ${messageOf(cause)}.`,
+      remedy: 'Check the path and the permissions.',
+      received: path,
+      cause,
+    })
+  }
+}
+
+function checkPrecision(bytes: Uint8Array, precision: Precision): void {
+  if (precision === 'model') return
+  const { quantized, floatPrecision } = describeModel(bytes)
+  const actual = quantized ? 'int8' : floatPrecision === 'float16' ? 'fp16' : 'fp32'
+  if (actual === precision) return
+  throw new ModelError('PRECISION_UNAVAILABLE', {
+    message: `Expected ${precision}, but the model is ${actual}, and the CPU backend runs a model as it is.`,
+    remedy:
+      precision === 'int8'
+        ? "Quantize the model first (an ONNX file with Q/DQ nodes), or use precision: 'model'."
+        : `Pass the ${precision} export of the model, or use precision: 'model'.`,
+    expected: precision,
+    received: actual,
+  })
+}
+
+/**
+ * Exporters before IR version 4 list weights among the inputs, where a run may replace them. ONNX Runtime then can
+ * neither fold nor prepack them. Sessions never feed them, so they become constants.
+ */
+function withConstantWeights(model: ModelProto): ModelProto {
+  const { graph } = model
+  const weights = new Set(graph?.initializer?.map(({ name }) => name))
+  const input = graph?.input?.filter(({ name }) => !weights.has(name))
+  if (!graph || !input || input.length === graph.input?.length) return model
+  // From IR version 4 on an initializer need not be an input.
+  const irVersion = model.irVersion !== undefined && model.irVersion < 4n ? 4n : model.irVersion
+  return { ...model, ...(irVersion !== undefined && { irVersion }), graph: { ...graph, input } }
+}
+
+const EXTERNAL = 1 // TensorProto.DataLocation
+
+async function dependenciesOf(model: ModelProto, source: ModelSource): Promise<FileStamp[]> {
+  const locations = new Set<string>()
+  const visit = (graph: GraphProto | undefined) => {
+    for (const { dataLocation, externalData } of graph?.initializer ?? []) {
+      if (dataLocation !== EXTERNAL) continue
+      locations.add(externalData?.find(({ key }) => key === 'location')?.value ?? '')
+    }
+    for (const { attribute = [] } of graph?.node ?? []) {
+      for (const { g, graphs = [] } of attribute) for (const inner of g ? [g] : graphs) visit(inner)
+    }
+  }
+  visit(model.graph)
+  if (locations.size === 0) return []
+  if (source.kind === 'file')
+    return Promise.all([...locations].map((file) => stampOf(join(dirname(source.path), file))))
+  throw new ModelError('MODEL_UNSUPPORTED', {
+    message: `The model keeps weights in other files (${[...locations].join(', ')}), which cannot be found from bytes alone.`,
+    remedy: "Pass the model's path instead of its bytes.",
+    received: [...locations],
+  })
 }

@@ -59,7 +59,8 @@ export function parseCpuOptions(options: unknown, contexts?: number): CpuOptions
   }
 }
 
-const ERRORS_ONLY = 3
+/** Failures reach the caller as typed errors; the library need not print them as well. */
+const FATAL_ONLY = 4
 
 /** Spinning threads win 5 % on an idle machine and lose the tail on a busy one, so they sleep. */
 function commonOptions(threads: number): InferenceSession.SessionOptions {
@@ -67,7 +68,7 @@ function commonOptions(threads: number): InferenceSession.SessionOptions {
     executionMode: 'sequential',
     intraOpNumThreads: threads,
     interOpNumThreads: 1,
-    logSeverityLevel: ERRORS_ONLY,
+    logSeverityLevel: FATAL_ONLY,
   }
 }
 

@@ -4,7 +4,7 @@ import { BackendError, isLowlatError, ModelError, messageOf } from '@lowlat/core
 const meanings = [
   [/bad_alloc|failed to allocate|out of memory/i, 'OUT_OF_MEMORY'],
   [
-    /could not find an implementation|not_implemented|unsupported model ir version|is not a registered function|opset .* is under development/i,
+    /could not find an implementation|not_implemented|unsupported model ir version|is not a registered function|no op registered for|opset .* is under development/i,
     'MODEL_UNSUPPORTED',
   ],
 ] as const

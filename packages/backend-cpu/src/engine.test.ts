@@ -1,0 +1,125 @@
+import type { Worker } from 'node:worker_threads'
+import { createSession, type Feeds, type OptimizationProfile, type Session, Tensor, Timeline } from '@lowlat/core'
+import { denseModel, sumModel } from '@lowlat/testing'
+import { describe, expect, it } from 'vitest'
+import { createBackend } from './backend.ts'
+import type { CpuOptions } from './options.ts'
+
+const cpu = (options: Partial<CpuOptions> = {}) => ({
+  backend: createBackend(),
+  backendOptions: { cpu: { ...options } },
+  cache: false,
+})
+
+/** The worker threads that `action` starts. */
+async function workersOf<T>(action: () => Promise<T>): Promise<{ result: T; workers: Worker[] }> {
+  const workers: Worker[] = []
+  const onWorker = (worker: Worker) => workers.push(worker)
+  process.on('worker', onWorker)
+  try {
+    return { result: await action(), workers }
+  } finally {
+    process.off('worker', onWorker)
+  }
+}
+
+const slowWeights = Tensor.zeros('float32', [1024, 1024])
+const slowFeeds: Feeds = { x: Tensor.zeros('float32', [512, 1024]) }
+const profile: OptimizationProfile = {
+  a: { min: [1, 4], opt: [1, 4], max: [2, 4] },
+  b: { min: [1, 4], opt: [1, 4], max: [2, 4] },
+}
+const pair = (rows: number): Feeds => ({ a: Tensor.zeros('float32', [rows, 4]), b: Tensor.zeros('float32', [rows, 4]) })
+
+const placementOf = (session: Session) => session.inspect().properties.placement
+
+describe('placement', () => {
+  it('auto stays in a worker while shapes may come that nobody measured', async () => {
+    await using session = await createSession(sumModel(), cpu())
+    expect(placementOf(session)).toBe('worker')
+  })
+
+  it('auto moves a short model into the calling thread once every shape was measured', async () => {
+    const { result: session } = await workersOf(() => createSession(sumModel(), { ...cpu(), profiles: [profile] }))
+    expect(session.inspect().properties).toMatchObject({ placement: 'inline', workers: 0 })
+    expect((await session.run(pair(2))).sum!.shape).toEqual([2, 4])
+    await session.dispose()
+  })
+
+  it('auto leaves a long model in its worker', async () => {
+    const x = { min: [512, 1024], opt: [512, 1024], max: [512, 1024] }
+    await using session = await createSession(denseModel(slowWeights), { ...cpu(), profiles: [{ x }] })
+    expect(placementOf(session)).toBe('worker')
+  })
+
+  it('worker and inline are as asked', async () => {
+    for (const placement of ['worker', 'inline'] as const) {
+      await using session = await createSession(sumModel(), { ...cpu({ placement }), profiles: [profile] })
+      expect(placementOf(session)).toBe(placement)
+    }
+  })
+})
+
+describe('worker threads', () => {
+  it('are one for latency, and one per context for throughput', async () => {
+    await using latency = await createSession(sumModel(), cpu())
+    expect(latency.inspect().properties.workers).toBe(1)
+    await using throughput = await createSession(sumModel(), { ...cpu({ mode: 'throughput' }), contexts: 3 })
+    expect(throughput.inspect().properties).toMatchObject({ workers: 3, threads: 1 })
+    expect(throughput.stats.contexts).toBe(3)
+  })
+
+  it('that die reject their requests by code, and are replaced', async () => {
+    const { result: session, workers } = await workersOf(() => createSession(denseModel(slowWeights), cpu()))
+    const worker = workers.at(-1)!
+    const lost = session.run(slowFeeds)
+    await worker.terminate()
+    await expect(lost).rejects.toMatchObject({ code: 'WORKER_DIED', details: { exitCode: 1 } })
+    const { y } = await session.run(slowFeeds)
+    expect(y!.shape).toEqual([512, 1024])
+    await session.dispose()
+  })
+
+  it('that die idle are replaced unnoticed', async () => {
+    const { result: session, workers } = await workersOf(() => createSession(sumModel(), cpu()))
+    await workers.at(-1)!.terminate()
+    expect((await session.run(pair(1))).sum!.shape).toEqual([1, 4])
+    await session.dispose()
+  })
+
+  it('end with the session', async () => {
+    const { result: session, workers } = await workersOf(() => createSession(sumModel(), cpu({ mode: 'throughput' })))
+    await session.dispose()
+    expect(workers.map((worker) => worker.threadId)).toEqual(workers.map(() => -1))
+  })
+})
+
+describe('a run in a worker', () => {
+  it('stamps every step on the timeline, in order', async () => {
+    await using session = await createSession(denseModel(slowWeights), cpu())
+    const timeline = new Timeline()
+    await session.run(slowFeeds, { timeline })
+    expect(timeline.spans.map((span) => span.segment)).toEqual(['queue', 'h2d', 'compute', 'd2h', 'eventLoop'])
+    const ends = timeline.spans.map((span) => span.endUs)
+    expect(ends).toEqual([...ends].sort((a, b) => a - b))
+    expect(timeline.spans.every((span) => span.startUs >= timeline.startUs && span.endUs >= span.startUs)).toBe(true)
+  })
+
+  it('neither detaches nor keeps the feeds, whatever their buffer', async () => {
+    await using session = await createSession(sumModel(), cpu())
+    for (const buffer of [new ArrayBuffer(64), new SharedArrayBuffer(64)]) {
+      const a = new Tensor('float32', [2, 4], new Float32Array(buffer, 16, 8).fill(3))
+      expect([...(await session.run({ a, b: a })).sum!.toFloat32()]).toEqual(new Array(8).fill(6))
+      expect(a.data.byteLength).toBe(32)
+    }
+  })
+})
+
+describe('an aborted creation', () => {
+  it('rejects with an AbortError', async () => {
+    const controller = new AbortController()
+    const opening = createSession(denseModel(slowWeights), { ...cpu(), signal: controller.signal })
+    controller.abort()
+    await expect(opening).rejects.toMatchObject({ name: 'AbortError', code: 'ABORTED' })
+  })
+})
