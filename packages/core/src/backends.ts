@@ -53,9 +53,10 @@ async function importFromHereOrApplication(specifier: string): Promise<{ createB
   }
 }
 
+/** Quoted: a package that lacks one of its own dependencies is named too, as the importer. */
 function isNotFound(error: unknown, specifier: string): boolean {
   const code = error instanceof Error && 'code' in error ? error.code : undefined
-  return (code === 'ERR_MODULE_NOT_FOUND' || code === 'MODULE_NOT_FOUND') && messageOf(error).includes(specifier)
+  return (code === 'ERR_MODULE_NOT_FOUND' || code === 'MODULE_NOT_FOUND') && messageOf(error).includes(`'${specifier}'`)
 }
 
 function checkBackend(value: unknown, source: string): Backend {

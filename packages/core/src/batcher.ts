@@ -1,26 +1,17 @@
 import { batchKey, concatFeeds, splitFetches } from './batch-assembly.ts'
+import { type BatcherOptions, checkBatcherOptions, rowsOf } from './batcher-options.ts'
 import type { Timer } from './clock.ts'
 import type { Feeds, Fetches } from './contract.ts'
-import { ConfigError, DisposedError, InputError, isLowlatError, QueueFullError } from './errors.ts'
+import { DisposedError, isLowlatError, QueueFullError } from './errors.ts'
 import { RequestContext } from './request.ts'
 import { checkBounds, type RequestOptions, requestContextFrom, watchBounds } from './request-options.ts'
 import type { Session } from './session.ts'
 import { Timeline } from './timeline.ts'
 
-export interface BatcherOptions {
-  /** Rows per run at most. */
-  readonly maxBatchSize: number
-  /** Sizes that run well: a batch starts as soon as it can have the largest of these. Default: only maxBatchSize. */
-  readonly preferredBatchSizes?: readonly number[]
-  /** How long the oldest request waits for company, once a context is free. Default 0: not at all. */
-  readonly maxQueueDelayUs?: number
-  /** Requests that may wait; more are rejected at once. Default 1024. */
-  readonly maxQueue?: number
-}
-
 interface Item {
   readonly feeds: Feeds
-  readonly key: string
+  /** Requests of equal keys share a batch; a symbol for one that runs alone. */
+  key: string | symbol
   readonly rows: number
   readonly request: RequestContext
   readonly enqueuedUs: number
@@ -41,24 +32,23 @@ export class Batcher {
   readonly #sizes: readonly number[] // descending; the first is maxBatchSize
   readonly #maxQueueDelayUs: number
   readonly #maxQueue: number
+  readonly #outputs: readonly string[] | undefined
   readonly #queue: Item[] = [] // highest priority first, then oldest
   readonly #stopListening: () => void
   #timer: Timer | undefined
   #disposed = false
 
-  /** @throws ConfigError CONFIG_INVALID when the options do not fit each other or the model. */
+  /**
+   * @throws ConfigError CONFIG_INVALID when the options do not fit each other or the model; InputError OUTPUT_UNKNOWN.
+   */
   constructor(session: Session, options: BatcherOptions) {
+    checkBatcherOptions(session, options)
     const { maxBatchSize, preferredBatchSizes = [], maxQueueDelayUs = 0, maxQueue = 1024 } = options
-    checkOption('maxBatchSize', maxBatchSize, 1)
-    checkOption('maxQueue', maxQueue, 0)
-    for (const size of preferredBatchSizes) checkOption('preferredBatchSizes', size, 1, maxBatchSize)
-    if (!(maxQueueDelayUs >= 0))
-      throw invalid(`maxQueueDelayUs is ${maxQueueDelayUs}`, 'Pass microseconds, at least 0.')
-    checkBatchable(session, maxBatchSize)
     this.#session = session
     this.#sizes = [...new Set([maxBatchSize, ...preferredBatchSizes])].sort((a, b) => b - a)
     this.#maxQueueDelayUs = maxQueueDelayUs
     this.#maxQueue = maxQueue
+    this.#outputs = options.outputs
     this.#stopListening = session.onIdle(() => this.#dispatch())
   }
 
@@ -71,7 +61,13 @@ export class Batcher {
    * @throws (as rejection) as Session.run.
    */
   async run(feeds: Feeds, options: RequestOptions = {}): Promise<Fetches> {
-    return this.runRequest(feeds, requestContextFrom(options, this.#session.clock))
+    const { clock } = this.#session
+    const request = requestContextFrom(options, clock)
+    try {
+      return await this.runRequest(feeds, request)
+    } finally {
+      request.timeline.end(clock.nowUs())
+    }
   }
 
   runRequest(feeds: Feeds, request: RequestContext): Promise<Fetches> {
@@ -81,7 +77,7 @@ export class Batcher {
       this.#session.checkFeeds(feeds)
       checkBounds(request, clock, 'before the request started')
       const rows = rowsOf(feeds, this.#sizes[0]!)
-      if (this.#queue.length >= this.#maxQueue && !(this.#queue.length === 0 && this.#session.stats.idle > 0)) {
+      if (this.#queue.length >= this.#maxQueue && !(this.#queue.length === 0 && this.#session.idle > 0)) {
         throw new QueueFullError({
           message: `The queue is full: ${this.#queue.length} of at most ${this.#maxQueue} requests wait for a batch.`,
           remedy: 'Retry later, shed load, or raise maxQueue, maxBatchSize or contexts.',
@@ -106,9 +102,12 @@ export class Batcher {
         clock,
         () => (item.state === 'running' ? 'while the batch ran' : 'while the request waited for a batch'),
         (error) => {
-          if (item.state === 'queued') this.#queue.splice(this.#queue.indexOf(item), 1)
+          const waited = item.state === 'queued'
           item.state = 'over'
           reject(error)
+          if (!waited) return
+          this.#queue.splice(this.#queue.indexOf(item), 1)
+          this.#dispatch() // the others may wait longer now, or for nothing
         },
       )
       let position = this.#queue.length
@@ -123,13 +122,18 @@ export class Batcher {
     this.#disposed = true
     this.#stopListening()
     this.#timer?.cancel()
+    this.#rejectWaiting()
+  }
+
+  #rejectWaiting(): void {
     for (const item of this.#queue.splice(0)) settle(item, () => item.reject(disposedError()))
   }
 
   #dispatch(): void {
     this.#timer?.cancel()
     this.#timer = undefined
-    while (this.#queue.length > 0 && this.#session.stats.idle > 0) {
+    if (this.#disposed || this.#session.disposed) this.#rejectWaiting()
+    while (this.#queue.length > 0 && this.#session.idle > 0) {
       const batch = this.#nextBatch()
       if (!batch) return
       void this.#runBatch(batch)
@@ -147,7 +151,7 @@ export class Batcher {
       const dueUs = this.#dueUs(waiting)
       const size = this.#sizes.find((candidate) => candidate <= rows)
       if (size !== undefined) return this.#take(waiting, size)
-      if (dueUs <= nowUs) return this.#take(waiting, this.#sizes[0]!)
+      if (typeof key === 'symbol' || dueUs <= nowUs) return this.#take(waiting, this.#sizes[0]!)
       nextUs = Math.min(nextUs, dueUs)
     }
     this.#timer = this.#session.clock.setTimer(nextUs - nowUs, () => this.#dispatch())
@@ -156,10 +160,11 @@ export class Batcher {
 
   /** When the first of these requests must not wait any longer. */
   #dueUs(waiting: readonly Item[]): number {
-    const runUs = this.#session.stats.leastRunUs
+    const runUs = this.#session.stats.longestRunUs
     let dueUs = Number.POSITIVE_INFINITY
     for (const { enqueuedUs, request } of waiting) {
-      dueUs = Math.min(dueUs, enqueuedUs + this.#maxQueueDelayUs, (request.deadlineUs ?? dueUs) - runUs)
+      dueUs = Math.min(dueUs, enqueuedUs + this.#maxQueueDelayUs)
+      if (request.deadlineUs !== undefined) dueUs = Math.min(dueUs, request.deadlineUs - runUs)
     }
     return dueUs
   }
@@ -191,26 +196,37 @@ export class Batcher {
       timeline.span('preprocess', startUs, clock.nowUs(), 'batch assembly')
       // Deadlines and signals are the requests' own: each is watched by itself, and the batch serves the others.
       const priority = Math.max(...batch.map((item) => item.request.priority))
-      const fetches = await this.#session.runRequest(feeds, new RequestContext({ timeline, priority }))
+      const fetches = await this.#session.runRequest(feeds, new RequestContext({ timeline, priority }), this.#outputs)
       const parts = splitFetches(
         fetches,
         batch.map((item) => item.rows),
       )
       for (const [index, item] of batch.entries()) {
-        for (const span of timeline.spans)
-          item.request.timeline.span(span.segment, span.startUs, span.endUs, span.label)
+        const { timeline: own } = item.request
+        for (const { segment, startUs, endUs, label } of timeline.spans) own.span(segment, startUs, endUs, label)
         settle(item, () => item.resolve(parts[index]!))
       }
     } catch (error) {
-      if (isLowlatError(error, 'RUN_FAILED')) for (const item of batch) await this.#runAlone(item)
+      if (RUN_ALONE.some((code) => isLowlatError(error, code))) this.#requeueAlone(batch)
       else for (const item of batch) settle(item, () => item.reject(error))
     }
   }
 
+  /** Back to the front of the queue, before everything of their priority: they have waited longest. */
+  #requeueAlone(batch: readonly Item[]): void {
+    for (const item of batch.toReversed()) {
+      if (item.state === 'over') continue
+      item.state = 'queued'
+      item.key = Symbol('alone')
+      const position = this.#queue.findIndex(({ request }) => request.priority <= item.request.priority)
+      this.#queue.splice(position === -1 ? this.#queue.length : position, 0, item)
+    }
+    this.#dispatch()
+  }
+
   async #runAlone(item: Item): Promise<void> {
-    if (item.state === 'over') return
     try {
-      const fetches = await this.#session.runRequest(item.feeds, item.request)
+      const fetches = await this.#session.runRequest(item.feeds, item.request, this.#outputs)
       settle(item, () => item.resolve(fetches))
     } catch (error) {
       settle(item, () => item.reject(error))
@@ -218,59 +234,14 @@ export class Batcher {
   }
 }
 
+/** Failures of a batch that its members need not share: a bad row, or a number of rows that no profile holds. */
+const RUN_ALONE = ['RUN_FAILED', 'SHAPE_OUTSIDE_PROFILE'] as const
+
 function settle(item: Item, action: () => void): void {
   if (item.state === 'over') return
   item.state = 'over'
   item.stopWatching()
   action()
-}
-
-function rowsOf(feeds: Feeds, maxBatchSize: number): number {
-  let rows: number | undefined
-  for (const [name, tensor] of Object.entries(feeds)) {
-    const own = tensor.shape[0]
-    rows ??= own
-    if (own === rows && own !== undefined && own >= 1 && own <= maxBatchSize) continue
-    throw new InputError('INPUT_SHAPE', {
-      message: `Expected 1 to ${maxBatchSize} rows (maxBatchSize), the same in every input, got [${tensor.shape.join(', ')}] for '${name}'.`,
-      remedy: 'Split the request, or raise maxBatchSize.',
-      expected: rows ?? maxBatchSize,
-      received: tensor.shape,
-    })
-  }
-  return rows ?? 1
-}
-
-function checkBatchable(session: Session, maxBatchSize: number): void {
-  if (maxBatchSize === 1) return
-  for (const input of session.inputs) {
-    const [first] = input.shape
-    if (typeof first !== 'string') {
-      throw invalid(
-        `maxBatchSize is ${maxBatchSize}, but input '${input.name}' is [${input.shape.join(', ')}]`,
-        'Export the model with a dynamic first axis, or leave maxBatchSize at 1.',
-      )
-    }
-    const limit = Math.max(...session.profiles.map((profile) => profile[input.name]?.max[0] ?? maxBatchSize))
-    if (session.profiles.length > 0 && limit < maxBatchSize) {
-      throw invalid(
-        `maxBatchSize is ${maxBatchSize}, but the profiles allow at most ${limit} rows of '${input.name}'`,
-        'Raise the first axis of max in the profile, or lower maxBatchSize.',
-      )
-    }
-  }
-}
-
-function checkOption(name: string, value: number, min: number, max = Number.MAX_SAFE_INTEGER): void {
-  if (Number.isSafeInteger(value) && value >= min && value <= max) return
-  throw invalid(
-    `${name} is ${String(value)}`,
-    `Pass an integer from ${min}${max === Number.MAX_SAFE_INTEGER ? '' : ` to ${max}`}.`,
-  )
-}
-
-function invalid(what: string, remedy: string): ConfigError {
-  return new ConfigError('CONFIG_INVALID', { message: `Cannot batch: ${what}.`, remedy })
 }
 
 function disposedError(): DisposedError {

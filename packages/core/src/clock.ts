@@ -1,7 +1,7 @@
 /** Time, so that tests can bring their own. All times are microseconds of a monotonic clock. */
 export interface Clock {
   nowUs(): number
-  /** Calls `fire` once, `delayUs` or slightly more from now. */
+  /** Calls `fire` once, `delayUs` or slightly more from now; never before `setTimer` has returned. */
   setTimer(delayUs: number, fire: () => void): Timer
 }
 
@@ -28,14 +28,16 @@ export const systemClock: Clock = {
     const dueUs = monotonicUs() + delayUs
     let timeout: NodeJS.Timeout | undefined
     let immediate: NodeJS.Immediate | undefined
-    const wait = () => {
+    const wait = (restUs: number) => {
+      if (delayUs < 1000) immediate = setImmediate(check)
+      else timeout = setTimeout(check, Math.min(Math.ceil(restUs / 1000), LONGEST_TIMEOUT_MS))
+    }
+    const check = () => {
       const restUs = dueUs - monotonicUs()
       if (restUs <= 0) fire()
-      else if (delayUs < 1000) immediate = setImmediate(wait)
-      else timeout = setTimeout(wait, Math.min(Math.ceil(restUs / 1000), LONGEST_TIMEOUT_MS))
+      else wait(restUs)
     }
-    if (delayUs <= 0) immediate = setImmediate(fire)
-    else wait()
+    wait(delayUs)
     return {
       cancel() {
         clearTimeout(timeout)

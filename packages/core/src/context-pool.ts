@@ -1,5 +1,6 @@
 import type { Clock } from './clock.ts'
 import type { ExecutionContext, SpanSink } from './contract.ts'
+import { disposeAll } from './dispose.ts'
 import { DeadlineError, DisposedError, QueueFullError } from './errors.ts'
 import { checkBounds, deadlineError, type RequestBounds, watchBounds } from './request-options.ts'
 import { ServiceTime } from './service-time.ts'
@@ -22,6 +23,8 @@ export interface PoolStats {
   readonly queued: number
   /** Least run time seen lately, microseconds; 0 until known. */
   readonly leastRunUs: number
+  /** Longest run time seen lately, microseconds; 0 until known. */
+  readonly longestRunUs: number
 }
 
 /**
@@ -52,8 +55,17 @@ export class ContextPool {
       contexts: this.#contexts.length,
       idle: this.#idle.length,
       queued: this.#queue.length,
-      leastRunUs: this.#runTime.leastUs,
+      leastRunUs: this.#runTime.leastUs(this.#clock.nowUs()),
+      longestRunUs: this.#runTime.longestUs,
     }
+  }
+
+  get idle(): number {
+    return this.#idle.length
+  }
+
+  get disposed(): boolean {
+    return this.#disposed !== undefined
   }
 
   /**
@@ -97,7 +109,10 @@ export class ContextPool {
     })
   }
 
-  /** Calls back whenever a context becomes idle with nothing waiting. Returns the function that ends this. */
+  /**
+   * Calls back whenever a context becomes idle with nothing waiting, and when the pool is disposed. Returns the function
+   * that ends this.
+   */
   onIdle(listener: () => void): () => void {
     this.#idleListeners.add(listener)
     return () => this.#idleListeners.delete(listener)
@@ -105,7 +120,10 @@ export class ContextPool {
 
   /** Rejects what waits, lets running requests finish, then disposes every context. */
   dispose(): Promise<void> {
-    this.#disposed ??= this.#shutDown()
+    if (!this.#disposed) {
+      this.#disposed = this.#shutDown()
+      for (const listener of this.#idleListeners) listener()
+    }
     return this.#disposed
   }
 
@@ -116,7 +134,7 @@ export class ContextPool {
         this.#allIdle = resolve
       })
     }
-    for (const context of this.#contexts) await context[Symbol.asyncDispose]()
+    await disposeAll(this.#contexts)
   }
 
   /** Index in the queue behind everything of the same or a higher priority. */
@@ -136,9 +154,10 @@ export class ContextPool {
       })
     }
     if (job.bounds.deadlineUs === undefined) return
+    const nowUs = this.#clock.nowUs()
     const rounds = this.#idle.length > 0 ? 1 : Math.floor(position / this.#contexts.length) + 1
-    const neededUs = rounds * this.#runTime.leastUs
-    const leftUs = job.bounds.deadlineUs - this.#clock.nowUs()
+    const neededUs = rounds * this.#runTime.leastUs(nowUs)
+    const leftUs = job.bounds.deadlineUs - nowUs
     if (neededUs > leftUs) {
       throw new DeadlineError('DEADLINE_UNREACHABLE', {
         message: `The deadline cannot be met: ${Math.round(leftUs)} us are left, at least ${Math.round(neededUs)} us are needed (${position} requests wait ahead).`,
@@ -152,11 +171,13 @@ export class ContextPool {
   #startJob(job: Job, context: ExecutionContext): void {
     const startUs = this.#clock.nowUs()
     job.state = 'running'
-    job.timeline?.span('queue', job.enqueuedUs, startUs)
-    startSafely(job, context).then(
+    startSafely(job, context, startUs).then(
       (value) => {
-        this.#runTime.record(this.#clock.nowUs() - startUs)
-        this.#settle(job, () => job.resolve(value as never))
+        const endUs = this.#clock.nowUs()
+        this.#runTime.record(endUs - startUs, endUs)
+        // Its timer may be due without having had its turn.
+        if (isLate(job, endUs)) this.#settle(job, () => job.reject(deadlineError('while the request ran')))
+        else this.#settle(job, () => job.resolve(value as never))
         this.#release(context)
       },
       (error: unknown) => {
@@ -175,12 +196,11 @@ export class ContextPool {
 
   #release(context: ExecutionContext): void {
     for (let next = this.#queue.shift(); next; next = this.#queue.shift()) {
-      const { deadlineUs } = next.bounds
-      if (deadlineUs === undefined || this.#clock.nowUs() < deadlineUs) {
+      if (!isLate(next, this.#clock.nowUs())) {
         this.#startJob(next, context)
         return
       }
-      // Its timer is due but did not get its turn yet: do not spend a run on a result that nobody can use.
+      // Do not spend a run on a result that nobody can use.
       const late = next
       this.#settle(late, () => late.reject(deadlineError('while the request waited in the queue')))
     }
@@ -190,7 +210,13 @@ export class ContextPool {
   }
 }
 
-async function startSafely(job: Job, context: ExecutionContext): Promise<unknown> {
+function isLate({ bounds: { deadlineUs } }: Job, nowUs: number): boolean {
+  return deadlineUs !== undefined && nowUs >= deadlineUs
+}
+
+/** Whatever throws in here rejects this request alone; the context is released all the same. */
+async function startSafely(job: Job, context: ExecutionContext, startUs: number): Promise<unknown> {
+  job.timeline?.span('queue', job.enqueuedUs, startUs)
   return job.start(context)
 }
 

@@ -75,7 +75,7 @@ export async function createSessionFromFile(file: string | URL): Promise<Session
 
 function backendsOf(choice: SessionOptions['backend'] = 'auto'): readonly BackendInput[] {
   const list: readonly BackendInput[] = Array.isArray(choice) ? choice : [choice as BackendInput]
-  return list.flatMap((input) => (input === 'auto' ? [...knownBackends] : [input]))
+  return [...new Set(list.flatMap((input) => (input === 'auto' ? [...knownBackends] : [input])))]
 }
 
 async function checkAvailable(backend: Backend): Promise<void> {
@@ -133,6 +133,7 @@ async function openEngine(source: ModelSource, backend: Backend, settings: Sessi
     const options: CompileOptions = { ...request, workFolder }
     const plan = await compileChannel.tracePromise(() => backend.compile(source, options), { backend: backend.name })
     checkProfiles(request.profiles, plan.inputs)
+    throwIfAborted(settings.signal)
     return plan
   }
   const load = (plan: Plan): Promise<Engine> => {
@@ -153,8 +154,8 @@ async function openEngine(source: ModelSource, backend: Backend, settings: Sessi
         profiles: request.profiles,
         environment: await backend.planKey(request),
       })
-      const engine = await loadFromCache(cache, key, load)
-      return { engine: engine ?? (await load(await cache.put(key, compile))), release: async () => {} }
+      const engine = await loadFromCache(cache, key, source, load)
+      return { engine: engine ?? (await load(await cache.put(key, source, compile))), release: async () => {} }
     } catch (error) {
       // A cache folder that was named must work; the default one may be read-only, as in many containers.
       if (!(error instanceof ConfigError && error.details.cache) || typeof settings.cache === 'object') throw error
@@ -184,16 +185,16 @@ function openCache(options: SessionOptions['cache']): PlanCache {
 async function loadFromCache(
   cache: PlanCache,
   key: string,
+  model: ModelSource,
   load: (plan: Plan) => Promise<Engine>,
 ): Promise<Engine | undefined> {
-  const plan = await cache.get(key)
+  const plan = await cache.get(key, model)
   if (!plan) return undefined
   try {
     return await load(plan)
   } catch (error) {
     if (!isLowlatError(error, 'PLAN_INVALID') && !isLowlatError(error, 'PLAN_STALE')) throw error
-    cacheChannel.publish({ key, reason: error.message })
-    return undefined
+    return cache.reject(key, error.message)
   }
 }
 

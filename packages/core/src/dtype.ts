@@ -6,6 +6,8 @@
  * as ONNX packs them. Complex numbers are interleaved (real, imaginary). Codes are those of ONNX's TensorProto.DataType.
  */
 
+import { InputError } from './errors.ts'
+
 interface ArrayOf {
   float32: Float32Array
   float64: Float64Array
@@ -117,10 +119,20 @@ export function allocate<D extends DType>(dtype: D, count: number): DTypeArray<D
 /**
  * The elements in `bytes` as the dtype's typed array. A view on the same memory where the offset is aligned, a copy
  * where it is not (typed arrays must start at a multiple of their element size).
+ * @throws InputError INPUT_BYTE_LENGTH when the bytes are no whole number of array elements.
  */
 export function viewAs<D extends DType>(dtype: D, bytes: Uint8Array): DTypeArray<D> {
   const { array } = dtypes[dtype]
   const size = array.BYTES_PER_ELEMENT
-  const aligned = bytes.byteOffset % size === 0 ? bytes : bytes.slice()
+  if (bytes.byteLength % size !== 0) {
+    throw new InputError('INPUT_BYTE_LENGTH', {
+      message: `Expected a multiple of ${size} bytes for ${dtype}, got ${bytes.byteLength}.`,
+      remedy: 'Check the dtype, and that the data is complete.',
+      expected: size,
+      received: bytes.byteLength,
+    })
+  }
+  // Not `bytes.slice()`: a Buffer's slice is a view on the same, unaligned memory.
+  const aligned = bytes.byteOffset % size === 0 ? bytes : new Uint8Array(bytes)
   return new array(aligned.buffer, aligned.byteOffset, aligned.byteLength / size) as DTypeArray<D>
 }

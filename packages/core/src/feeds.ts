@@ -1,4 +1,5 @@
 import type { Feeds, OptimizationProfile, TensorInfo } from './contract.ts'
+import { arrayLengthOf } from './dtype.ts'
 import { InputError } from './errors.ts'
 import { describeProfiles, isInsideProfile } from './profiles.ts'
 import { Tensor } from './tensor.ts'
@@ -12,7 +13,8 @@ interface Expectation {
 
 /**
  * Checks feeds against the model's inputs and the profiles; cheap enough for every run.
- * @throws InputError INPUT_UNKNOWN, INPUT_MISSING, INPUT_DTYPE, INPUT_SHAPE or SHAPE_OUTSIDE_PROFILE.
+ * @throws InputError INPUT_UNKNOWN, INPUT_MISSING, INPUT_DTYPE, INPUT_SHAPE, INPUT_BYTE_LENGTH or
+ * SHAPE_OUTSIDE_PROFILE; INVALID_ARGUMENT for what is no tensor.
  */
 export function checkFeeds(feeds: Feeds, { inputs, profiles }: Expectation): void {
   if (typeof feeds !== 'object' || feeds === null || feeds instanceof Tensor) {
@@ -74,6 +76,15 @@ function checkTensor(tensor: Tensor, input: TensorInfo): void {
       received: tensor.dtype,
     })
   }
+  const length = arrayLengthOf(tensor.dtype, tensor.size)
+  if (tensor.data.length !== length) {
+    throw new InputError('INPUT_BYTE_LENGTH', {
+      message: `Expected ${length} array elements in the tensor for input '${input.name}', got ${tensor.data.length}: its memory was transferred or resized after the tensor was made.`,
+      remedy: 'Pass a tensor over memory that still belongs to this thread.',
+      expected: length,
+      received: tensor.data.length,
+    })
+  }
   const { shape } = tensor
   const fits =
     shape.length === input.shape.length &&
@@ -107,10 +118,18 @@ function checkInsideProfile(
   profiles: readonly OptimizationProfile[],
 ): void {
   if (profileFor(feeds, inputs, profiles) !== -1) return
-  const outside =
-    inputs.find(
-      (input) => !profiles.some((profile) => isInsideProfile(profile, input.name, feeds[input.name]!.shape)),
-    ) ?? inputs[0]!
+  const outside = inputs.find(
+    (input) => !profiles.some((profile) => isInsideProfile(profile, input.name, feeds[input.name]!.shape)),
+  )
+  if (!outside) {
+    const shapes = inputs.map(({ name }) => `'${name}' [${feeds[name]!.shape.join(', ')}]`)
+    throw new InputError('SHAPE_OUTSIDE_PROFILE', {
+      message: `No single profile holds the shapes ${shapes.join(', ')} together (${inputs.map(({ name }) => `'${name}': ${describeProfiles(profiles, name)}`).join('; ')}).`,
+      remedy: 'Resize the inputs, or add a profile that covers the combination when the session is created.',
+      expected: profiles,
+      received: Object.fromEntries(inputs.map(({ name }) => [name, feeds[name]!.shape])),
+    })
+  }
   const { shape } = feeds[outside.name]!
   throw new InputError('SHAPE_OUTSIDE_PROFILE', {
     message: `Shape [${shape.join(', ')}] of input '${outside.name}' is inside no profile (${describeProfiles(profiles, outside.name)}).`,

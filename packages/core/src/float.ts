@@ -8,10 +8,22 @@ import { InputError } from './errors.ts'
 const f32 = new Float32Array(1)
 const u32 = new Uint32Array(f32.buffer)
 
+/**
+ * The bits of `value` as float32, inexact values rounded to odd, so that rounding again to a narrower format gives what
+ * rounding once would give (Boldo and Melquiond, "Emulation of FMA and correctly rounded sums: proved algorithms using
+ * rounding to odd", 2008).
+ */
+function float32Bits(value: number): number {
+  f32[0] = value
+  const rounded = f32[0]!
+  const bits = u32[0]!
+  if (rounded === value || Number.isNaN(value)) return bits
+  return (Math.abs(rounded) > Math.abs(value) ? bits - 1 : bits) | 1
+}
+
 /** The nearest float16's bits. Overflow gives infinity; NaN stays NaN. Format: IEEE 754-2019 binary16. */
 export function float16FromNumber(value: number): number {
-  f32[0] = value
-  const bits = u32[0]!
+  const bits = float32Bits(value)
   const sign = (bits >>> 16) & 0x8000
   const magnitude = bits & 0x7fffffff
   if (magnitude > 0x7f800000) return sign | 0x7e00
@@ -54,8 +66,7 @@ export function numberFromFloat16(bits: number): number {
 
 /** The nearest bfloat16's bits (the upper half of a float32). */
 export function bfloat16FromNumber(value: number): number {
-  f32[0] = value
-  const bits = u32[0]!
+  const bits = float32Bits(value)
   if ((bits & 0x7fffffff) > 0x7f800000) return (bits >>> 16) | 0x40
   return ((bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16) & 0xffff
 }

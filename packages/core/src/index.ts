@@ -1,5 +1,6 @@
 export { type BackendInput, knownBackends, resolveBackend } from './backends.ts'
-export { Batcher, type BatcherOptions } from './batcher.ts'
+export { Batcher } from './batcher.ts'
+export type { BatcherOptions } from './batcher-options.ts'
 export { type Clock, monotonicUs, systemClock, type Timer } from './clock.ts'
 export type { PoolStats } from './context-pool.ts'
 export type {

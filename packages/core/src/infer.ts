@@ -1,5 +1,6 @@
-import { Batcher, type BatcherOptions } from './batcher.ts'
-import type { Feeds, Fetches, TensorInfo } from './contract.ts'
+import { Batcher } from './batcher.ts'
+import type { BatcherOptions } from './batcher-options.ts'
+import type { Feeds, Fetches } from './contract.ts'
 import { ConfigError } from './errors.ts'
 import type { RequestContext } from './request.ts'
 import type { Session } from './session.ts'
@@ -8,9 +9,7 @@ import type { Tensor } from './tensor.ts'
 
 export interface InferOptions extends Partial<BatcherOptions> {}
 
-export interface InferTensorOptions extends InferOptions {
-  /** Input to feed; needed where the model has several. */
-  readonly input?: string
+export interface InferTensorOptions extends Omit<InferOptions, 'outputs'> {
   /** Output to return; needed where the model has several. */
   readonly output?: string
 }
@@ -18,21 +17,22 @@ export interface InferTensorOptions extends InferOptions {
 /**
  * The stage that runs a model with one input on a tensor and returns one output. With `maxBatchSize` above 1 concurrent
  * requests share runs (see {@link Batcher}).
- * @throws ConfigError CONFIG_INVALID when the model has several inputs or outputs and none is named, or cannot be batched.
+ * @throws ConfigError CONFIG_INVALID when the model has several inputs, or several outputs and none is named, or cannot be
+ * batched.
  */
 export function infer(session: Session, options: InferTensorOptions = {}): Stage<Tensor, Tensor> {
-  const input = single('input', session.inputs, options.input)
-  if (session.inputs.length > 1) {
+  const [input, ...others] = session.inputs
+  if (!input || others.length > 0) {
     throw new ConfigError('CONFIG_INVALID', {
-      message: `Expected a model with one input, got ${session.inputs.map((info) => info.name).join(', ')}.`,
+      message: `Expected a model with one input, got ${session.inputs.map((info) => info.name).join(', ') || 'none'}.`,
       remedy: 'Use inferFeeds(session), which takes all inputs by name.',
     })
   }
-  const output = single('output', session.outputs, options.output)
-  const run = runner(session, options, [output])
+  const output = outputOf(session, options.output)
+  const run = runner(session, { ...options, outputs: [output] })
   return {
     name: 'infer',
-    run: async (tensor, request) => (await run({ [input]: tensor }, request))[output]!,
+    run: async (tensor, request) => (await run({ [input.name]: tensor }, request))[output]!,
   }
 }
 
@@ -43,20 +43,20 @@ export function inferFeeds(session: Session, options: InferOptions = {}): Stage<
 
 type Run = (feeds: Feeds, request: RequestContext) => Promise<Fetches>
 
-function runner(session: Session, options: InferOptions, outputs?: readonly string[]): Run {
-  const { maxBatchSize = 1 } = options
+function runner(session: Session, options: InferOptions): Run {
+  const { maxBatchSize = 1, outputs } = options
   if (maxBatchSize === 1) return (feeds, request) => session.runRequest(feeds, request, outputs)
   const batcher = new Batcher(session, { ...options, maxBatchSize })
   return (feeds, request) => batcher.runRequest(feeds, request)
 }
 
-function single(kind: 'input' | 'output', infos: readonly TensorInfo[], name: string | undefined): string {
-  const names = infos.map((info) => info.name)
+function outputOf(session: Session, name: string | undefined): string {
+  const names = session.outputs.map((info) => info.name)
   if (name !== undefined && names.includes(name)) return name
   if (name === undefined && names.length === 1) return names[0]!
   throw new ConfigError('CONFIG_INVALID', {
-    message: `Expected the name of one ${kind} among ${names.join(', ')}, got ${name ?? 'none'}.`,
-    remedy: `Pass { ${kind}: '${names[0]}' }.`,
+    message: `Expected the name of one output among ${names.join(', ')}, got ${name ?? 'none'}.`,
+    remedy: `Pass { output: '${names[0]}' }.`,
     expected: names,
     received: name,
   })

@@ -32,7 +32,7 @@ function declare<T>(fields: KnobFields<T>, expected: string, parse: (text: strin
       if (value !== undefined) return value
       throw new ConfigError('KNOB_INVALID', {
         message: `Expected ${expected} in the environment variable ${fields.name}, got '${text}'.`,
-        remedy: `Unset it for the default (${this.defaultText}).`,
+        remedy: `Unset it for the default (${knob.defaultText}).`,
         expected,
         received: text,
       })
@@ -49,7 +49,7 @@ export function stringKnob(fields: KnobFields<string>): Knob<string> {
 export function integerKnob(fields: KnobFields<number> & { min: number; max?: number }): Knob<number> {
   const max = fields.max ?? Number.MAX_SAFE_INTEGER
   return declare(fields, `an integer from ${fields.min} to ${max}`, (text) => {
-    const value = Number(text)
+    const value = /^\s*-?\d+\s*$/.test(text) ? Number(text) : Number.NaN
     return Number.isSafeInteger(value) && value >= fields.min && value <= max ? value : undefined
   })
 }

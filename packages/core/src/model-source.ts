@@ -16,13 +16,6 @@ export async function modelSourceFrom(model: ModelInput): Promise<ModelSource> {
     if (bytes.byteLength === 0) throw emptyModel('the bytes')
     return { kind: 'bytes', bytes }
   }
-  if (model instanceof URL && model.protocol !== 'file:') {
-    throw new InputError('INVALID_ARGUMENT', {
-      message: `Expected a file URL for the model, got '${model.protocol}'.`,
-      remedy: 'Download the model first and pass its path or its bytes.',
-      received: model.href,
-    })
-  }
   if (typeof model !== 'string' && !(model instanceof URL)) {
     throw new InputError('INVALID_ARGUMENT', {
       message: `Expected a model as path, file URL or bytes, got ${model === null ? 'null' : typeof model}.`,
@@ -30,10 +23,24 @@ export async function modelSourceFrom(model: ModelInput): Promise<ModelSource> {
       received: model,
     })
   }
-  const path = resolve(model instanceof URL ? fileURLToPath(model) : model)
+  const path = pathFrom(model)
   const { sizeBytes } = await stampOf(path)
   if (sizeBytes === 0) throw emptyModel(path)
   return { kind: 'file', path }
+}
+
+/** The absolute path of a file. @throws InputError INVALID_ARGUMENT for URLs of other kinds. */
+export function pathFrom(file: string | URL): string {
+  try {
+    return resolve(file instanceof URL ? fileURLToPath(file) : file)
+  } catch (cause) {
+    throw new InputError('INVALID_ARGUMENT', {
+      message: `Expected a path or a URL of a local file, got '${String(file)}'.`,
+      remedy: 'Download the file first and pass its path.',
+      received: file,
+      cause,
+    })
+  }
 }
 
 function emptyModel(what: string): ModelError {

@@ -61,6 +61,7 @@ export class Pipeline<I, O> implements Stage<I, O> {
         : result
       if (stage.segment) context.timeline.span(stage.segment, startUs, this.#clock.nowUs(), stage.name)
     }
+    checkBounds(context, this.#clock, 'in the last stage')
     return value as O
   }
 }

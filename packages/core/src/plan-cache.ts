@@ -1,12 +1,13 @@
-import { createHash, randomUUID } from 'node:crypto'
-import { mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
+import { randomUUID } from 'node:crypto'
+import { copyFile, mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join, resolve, sep } from 'node:path'
 import { z } from 'zod'
-import type { FileStamp, ModelSource, OptimizationProfile, Plan } from './contract.ts'
-import { ConfigError, messageOf } from './errors.ts'
+import type { ModelSource, OptimizationProfile, Plan } from './contract.ts'
+import { ConfigError, LowlatError, messageOf } from './errors.ts'
 import { integerKnob, stringKnob } from './knobs.ts'
 import { sha256Of, stampOf } from './model-source.ts'
+import { decodeEntry, encodeEntry, hashOf, stampSchema } from './plan-entry.ts'
 
 export const cacheFolderKnob = stringKnob({
   name: 'LOWLAT_CACHE_DIR',
@@ -24,19 +25,9 @@ export const cacheSizeKnob = integerKnob({
 
 /** Changes whenever the layout of an entry does; entries of other versions are never looked at. */
 const FORMAT = 1
-const ABANDONED_AFTER_MS = 24 * 3_600_000
-
-const stampSchema = z.object({ path: z.string(), sizeBytes: z.number(), modifiedNs: z.string() })
-const infoSchema = z.object({ name: z.string(), dtype: z.string(), shape: z.array(z.union([z.number(), z.string()])) })
-const entrySchema = z.object({
-  backend: z.string(),
-  inputs: z.array(infoSchema),
-  outputs: z.array(infoSchema),
-  profiles: z.array(z.record(z.string(), z.unknown())),
-  metadata: z.record(z.string(), z.unknown()),
-  dependencies: z.array(stampSchema),
-  payload: z.object({ sizeBytes: z.number(), sha256: z.string(), modifiedNs: z.string() }),
-})
+const DAY_MS = 24 * 3_600_000
+const ABANDONED_AFTER_MS = DAY_MS
+const FORGOTTEN_AFTER_MS = 30 * DAY_MS
 
 /** What a cached plan depends on. */
 export interface PlanKeyParts {
@@ -56,7 +47,10 @@ export interface CacheRejection {
 /**
  * Compiled plans on disk, addressed by the content of the model and everything else that the plan depends on. An entry
  * is a folder that appears by an atomic rename, so several processes may share the cache; an entry whose content does
- * not match its checksum is removed and compiled again; the least recently used entries go when it grows too large.
+ * not match its checksums is removed and compiled again; the least recently used entries go when it grows too large.
+ *
+ * In the folder: `plans/KEY/{plan.json,payload}`, `models/` (hashes of model files, to read each only once), and
+ * `work/` (entries that are being made or removed).
  */
 export class PlanCache {
   readonly folder: string
@@ -71,7 +65,7 @@ export class PlanCache {
       onRejected?: (rejection: CacheRejection) => void
     } = {},
   ) {
-    this.folder = options.folder ?? (cacheFolderKnob.read() || defaultCacheFolder())
+    this.folder = resolve(options.folder ?? (cacheFolderKnob.read() || defaultCacheFolder()))
     this.maxBytes = options.maxBytes ?? cacheSizeKnob.read()
     this.#onRejected = options.onRejected ?? (() => {})
   }
@@ -79,59 +73,52 @@ export class PlanCache {
   /** Key of a plan: a hash over the model's content and `parts`. Reads the model once per change of the file. */
   async keyFor(model: ModelSource, parts: PlanKeyParts): Promise<string> {
     const modelSha256 = model.kind === 'file' ? await this.#fileSha256(model.path) : await sha256Of(model)
-    return createHash('sha256')
-      .update(canonicalJson({ format: FORMAT, model: modelSha256, ...parts }))
-      .digest('hex')
-  }
-
-  /** The plan under `key`; undefined when there is none that can be used. */
-  async get(key: string): Promise<Plan | undefined> {
-    const folder = this.#entry(key)
-    let text: string
-    try {
-      text = await readFile(join(folder, 'plan.json'), 'utf8')
-    } catch (error) {
-      if (isMissing(error)) return undefined
-      return this.#reject(key, messageOf(error))
-    }
-    try {
-      const entry = entrySchema.parse(JSON.parse(text))
-      const path = join(folder, 'payload')
-      await checkPayload(path, entry.payload)
-      for (const dependency of entry.dependencies) await checkDependency(dependency)
-      // Marks the entry as used; in a read-only cache there is nothing to evict, so failing is fine.
-      await utimes(join(folder, 'plan.json'), new Date(), new Date()).catch(() => {})
-      const { payload: _, ...facts } = entry
-      return { ...(facts as Omit<Plan, 'payload'>), payload: { kind: 'file', path } }
-    } catch (error) {
-      return this.#reject(key, messageOf(error))
-    }
+    return hashOf({ format: FORMAT, model: modelSha256, ...parts })
   }
 
   /**
-   * Calls `compile` with an empty folder for its files and stores the plan that it returns.
+   * The plan under `key`; undefined when there is none that can be used.
+   * @throws ConfigError CONFIG_INVALID when a damaged entry cannot be removed.
+   */
+  async get(key: string, model: ModelSource): Promise<Plan | undefined> {
+    const manifest = join(this.#entry(key), 'plan.json')
+    try {
+      const plan = await decodeEntry(await readFile(manifest, 'utf8'), join(this.#entry(key), 'payload'), model)
+      // Marks the entry as used; in a read-only cache there is nothing to evict, so failing is fine.
+      await utimes(manifest, new Date(), new Date()).catch(() => {})
+      return plan
+    } catch (error) {
+      if (isMissing(error)) return undefined
+      return this.reject(key, messageOf(error))
+    }
+  }
+
+  /** Removes an entry that cannot be used. @throws ConfigError CONFIG_INVALID when the cache cannot be written. */
+  async reject(key: string, reason: string): Promise<undefined> {
+    this.#onRejected({ key, reason })
+    await this.#writing(async () => {
+      await mkdir(join(this.folder, 'work'), { recursive: true })
+      await this.#remove(key)
+    })
+  }
+
+  /**
+   * Calls `compile` with an empty folder for its files and stores the plan that it returns. Where another process was
+   * faster, its plan is returned.
    * @throws ConfigError CONFIG_INVALID when the cache cannot be written; whatever `compile` throws.
    */
-  async put(key: string, compile: (workFolder: string) => Promise<Plan>): Promise<Plan> {
+  async put(key: string, model: ModelSource, compile: (workFolder: string) => Promise<Plan>): Promise<Plan> {
     const work = join(this.folder, 'work', randomUUID())
-    await mkdir(work, { recursive: true }).catch((cause) => {
-      throw unwritable(this.folder, cause)
-    })
+    await this.#writing(() => mkdir(work, { recursive: true }))
     try {
       const plan = await compile(work)
-      const staged = join(work, 'entry')
-      await mkdir(staged)
-      const path = join(staged, 'payload')
-      if (plan.payload.kind === 'bytes') await writeFile(path, plan.payload.bytes)
-      else await rename(plan.payload.path, path)
-      const stamp = await stampOf(path)
-      const { payload: _, ...facts } = plan
-      const payload = { ...stamp, sha256: await sha256Of({ kind: 'file', path }) }
-      const entry = { dependencies: [], ...facts, payload }
-      await writeFile(join(staged, 'plan.json'), JSON.stringify(entry))
-      await this.#publish(staged, key)
-      await this.#evict(key)
-      return { ...plan, payload: { kind: 'file', path: join(this.#entry(key), 'payload') } }
+      return await this.#writing(async () => {
+        const staged = join(work, 'entry')
+        await stage(plan, staged, work, model)
+        const other = await this.#publish(staged, key, model)
+        await this.#evict(key)
+        return other ?? { ...plan, payload: { kind: 'file', path: join(this.#entry(key), 'payload') } }
+      })
     } finally {
       await rm(work, { recursive: true, force: true })
     }
@@ -141,15 +128,26 @@ export class PlanCache {
     return join(this.folder, 'plans', key)
   }
 
-  async #publish(staged: string, key: string): Promise<void> {
+  /** Failures of the file system as errors that name the cache. */
+  async #writing<T>(action: () => Promise<T>): Promise<T> {
+    try {
+      return await action()
+    } catch (error) {
+      throw error instanceof LowlatError ? error : unwritable(this.folder, error)
+    }
+  }
+
+  /** The plan of another process, where that was faster and left one that can be used. */
+  async #publish(staged: string, key: string, model: ModelSource): Promise<Plan | undefined> {
     await mkdir(join(this.folder, 'plans'), { recursive: true })
     for (let attempt = 0; ; attempt++) {
       try {
         await rename(staged, this.#entry(key))
-        return
+        return undefined
       } catch (error) {
-        // Another process was faster, or left an entry that `get` refused: ours is as good, so it takes the place.
         if (attempt === 3 || !isOccupied(error)) throw error
+        const other = await this.get(key, model)
+        if (other) return other
         await this.#remove(key)
       }
     }
@@ -167,13 +165,6 @@ export class PlanCache {
     await rm(aside, { recursive: true, force: true })
   }
 
-  async #reject(key: string, reason: string): Promise<undefined> {
-    this.#onRejected({ key, reason })
-    await mkdir(join(this.folder, 'work'), { recursive: true })
-    await this.#remove(key)
-    return undefined
-  }
-
   async #evict(keep: string): Promise<void> {
     const plans = join(this.folder, 'plans')
     const entries = []
@@ -183,59 +174,63 @@ export class PlanCache {
         stat(join(plans, key, 'plan.json')).catch(ifMissing),
         stat(join(plans, key, 'payload')).catch(ifMissing),
       ])
-      if (!manifest || !payload) continue
-      totalBytes += payload.size
-      entries.push({ key, sizeBytes: payload.size, usedMs: manifest.mtimeMs })
+      const sizeBytes = payload?.size ?? 0
+      totalBytes += sizeBytes
+      // Entries appear whole, so one that lacks a file is damaged, and goes first.
+      entries.push({ key, sizeBytes, usedMs: manifest && payload ? manifest.mtimeMs : Number.NEGATIVE_INFINITY })
     }
     entries.sort((a, b) => a.usedMs - b.usedMs)
-    for (const { key, sizeBytes } of entries) {
-      if (totalBytes <= this.maxBytes) break
+    for (const { key, sizeBytes, usedMs } of entries) {
+      if (totalBytes <= this.maxBytes && Number.isFinite(usedMs)) break
       if (key === keep) continue
       await this.#remove(key)
       totalBytes -= sizeBytes
     }
-    await this.#removeAbandoned()
-  }
-
-  /** What a process that was killed left behind. */
-  async #removeAbandoned(): Promise<void> {
-    const work = join(this.folder, 'work')
-    for (const name of await readdir(work)) {
-      const found = await stat(join(work, name)).catch(ifMissing)
-      if (found && Date.now() - found.mtimeMs > ABANDONED_AFTER_MS) {
-        await rm(join(work, name), { recursive: true, force: true })
-      }
-    }
+    // What a process that was killed left behind, and models that nobody compiled for long.
+    await removeOlderThan(join(this.folder, 'work'), ABANDONED_AFTER_MS)
+    await removeOlderThan(join(this.folder, 'models'), FORGOTTEN_AFTER_MS)
   }
 
   /** SHA-256 of a file, remembered by its path, size and modification time. */
   async #fileSha256(path: string): Promise<string> {
     const stamp = await stampOf(path)
-    const name = createHash('sha256').update(path).digest('hex')
-    const remembered = join(this.folder, 'models', name)
+    const remembered = join(this.folder, 'models', hashOf(path))
     const known = hashSchema.safeParse(await readJson(remembered))
     if (known.success && known.data.sizeBytes === stamp.sizeBytes && known.data.modifiedNs === stamp.modifiedNs) {
       return known.data.sha256
     }
     const sha256 = await sha256Of({ kind: 'file', path })
-    await this.#remember(remembered, { ...stamp, sha256 })
+    // A memory that cannot be written costs time at the next load and nothing else: the cache may be read-only.
+    await writeAtomically(remembered, JSON.stringify({ ...stamp, sha256 })).catch(() => {})
     return sha256
-  }
-
-  /** A memory that cannot be written costs time at the next load and nothing else. */
-  async #remember(path: string, fact: z.infer<typeof hashSchema>): Promise<void> {
-    const temporary = `${path}.${randomUUID()}`
-    try {
-      await mkdir(join(this.folder, 'models'), { recursive: true })
-      await writeFile(temporary, JSON.stringify(fact))
-      await rename(temporary, path)
-    } catch (cause) {
-      throw unwritable(this.folder, cause)
-    }
   }
 }
 
 const hashSchema = stampSchema.extend({ sha256: z.string() })
+
+/** Makes the folder of an entry, ready to be renamed into its place. */
+async function stage(plan: Plan, folder: string, work: string, model: ModelSource): Promise<void> {
+  await mkdir(folder)
+  const path = join(folder, 'payload')
+  if (plan.payload.kind === 'bytes') await writeFile(path, plan.payload.bytes)
+  else if (resolve(plan.payload.path).startsWith(join(work, sep))) await rename(plan.payload.path, path)
+  else await copyFile(plan.payload.path, path) // not ours to move, perhaps the model itself
+  await writeFile(join(folder, 'plan.json'), await encodeEntry(plan, path, model))
+}
+
+async function writeAtomically(path: string, text: string): Promise<void> {
+  const temporary = `${path}.${randomUUID()}`
+  await mkdir(dirname(path), { recursive: true })
+  await writeFile(temporary, text)
+  await rename(temporary, path)
+}
+
+async function removeOlderThan(folder: string, ageMs: number): Promise<void> {
+  for (const name of (await readdir(folder).catch(ifMissing)) ?? []) {
+    const found = await stat(join(folder, name)).catch(ifMissing)
+    if (found && Date.now() - found.mtimeMs > ageMs) await rm(join(folder, name), { recursive: true, force: true })
+  }
+}
 
 async function readJson(path: string): Promise<unknown> {
   try {
@@ -243,32 +238,6 @@ async function readJson(path: string): Promise<unknown> {
   } catch {
     return undefined // absent or damaged: the caller computes the fact anew
   }
-}
-
-/** Size always; the checksum only when the file was touched since it was written. */
-async function checkPayload(path: string, known: z.infer<typeof entrySchema>['payload']): Promise<void> {
-  const stamp = await stampOf(path)
-  if (stamp.sizeBytes !== known.sizeBytes) {
-    throw new Error(`the payload has ${stamp.sizeBytes} bytes instead of ${known.sizeBytes}`)
-  }
-  if (stamp.modifiedNs === known.modifiedNs) return
-  if ((await sha256Of({ kind: 'file', path })) !== known.sha256) throw new Error('the payload fails its checksum')
-}
-
-async function checkDependency(known: FileStamp): Promise<void> {
-  const stamp = await stampOf(known.path)
-  if (stamp.sizeBytes !== known.sizeBytes || stamp.modifiedNs !== known.modifiedNs) {
-    throw new Error(`'${known.path}' has changed`)
-  }
-}
-
-/** JSON with sorted keys, so that equal values have equal text. */
-function canonicalJson(value: unknown): string {
-  return JSON.stringify(value, (_key, inner: unknown) =>
-    typeof inner === 'object' && inner !== null && !Array.isArray(inner)
-      ? Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1)))
-      : inner,
-  )
 }
 
 function defaultCacheFolder(): string {
@@ -289,7 +258,8 @@ function unwritable(folder: string, cause: unknown): ConfigError {
 }
 
 const codeOf = (error: unknown) => (error instanceof Error && 'code' in error ? error.code : undefined)
-const isMissing = (error: unknown) => codeOf(error) === 'ENOENT'
+/** ENOTDIR: a file stands where the cache's folder should be. */
+const isMissing = (error: unknown) => ['ENOENT', 'ENOTDIR'].includes(String(codeOf(error)))
 const isOccupied = (error: unknown) => ['ENOTEMPTY', 'EEXIST', 'EPERM'].includes(String(codeOf(error)))
 
 function ifMissing(error: unknown): undefined {

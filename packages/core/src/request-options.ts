@@ -21,18 +21,20 @@ export interface RequestBounds {
   readonly priority?: number
 }
 
-/** @throws InputError INVALID_ARGUMENT for a deadline or priority that is not a number. */
+/** @throws InputError INVALID_ARGUMENT for an option of the wrong type. */
 export function requestContextFrom(options: RequestOptions, clock: Clock): RequestContext {
-  const { deadlineMs, signal, priority } = options
+  const { deadlineMs, signal, priority, timeline } = options
   if (deadlineMs !== undefined && !(typeof deadlineMs === 'number' && deadlineMs >= 0)) {
     throw invalidOption('deadlineMs', 'a number of milliseconds from now, at least 0', deadlineMs)
   }
   if (priority !== undefined && !Number.isFinite(priority)) {
     throw invalidOption('priority', 'a finite number', priority)
   }
+  if (signal && typeof signal.addEventListener !== 'function') throw invalidOption('signal', 'an AbortSignal', signal)
+  if (timeline && typeof timeline.span !== 'function') throw invalidOption('timeline', 'a Timeline', timeline)
   const nowUs = clock.nowUs()
   return new RequestContext({
-    timeline: options.timeline ?? new Timeline(nowUs),
+    timeline: timeline ?? new Timeline(nowUs),
     ...(signal && { signal }),
     ...(deadlineMs !== undefined && Number.isFinite(deadlineMs) && { deadlineUs: nowUs + deadlineMs * 1000 }),
     ...(priority !== undefined && { priority }),
@@ -109,6 +111,8 @@ export function settleWithin<T>(
 ): PromiseLike<T> {
   if (!bounds.signal && bounds.deadlineUs === undefined) return promise
   return new Promise<T>((resolve, reject) => {
+    // The work itself may have aborted its signal, which does not fire again for those who come later.
+    if (bounds.signal?.aborted) reject(abortError(bounds.signal, where))
     const stop = watchBounds(bounds, clock, () => where, reject)
     promise.then(
       (value) => {

@@ -1,10 +1,10 @@
 import { readFile } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { z } from 'zod'
 import type { BackendInput } from './backends.ts'
 import type { Backend, OptimizationProfile, Precision } from './contract.ts'
 import { ConfigError, messageOf } from './errors.ts'
+import { pathFrom } from './model-source.ts'
 
 export interface CacheOptions {
   /** Folder of the cache; default: the knob LOWLAT_CACHE_DIR, else the user's cache folder. */
@@ -33,7 +33,10 @@ export interface SessionOptions {
   readonly signal?: AbortSignal | undefined
 }
 
-const backendValue = z.custom<Backend>((value) => typeof value === 'object' && value !== null, 'expected a Backend')
+const backendValue = z.custom<Backend>(
+  (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
+  'expected a Backend',
+)
 const backendSchema = z.union([z.string(), backendValue], 'expected a backend name or a Backend value')
 const shapeSchema = z.array(z.int().min(0))
 
@@ -67,11 +70,11 @@ export function parseSessionOptions(options: unknown): SessionOptions {
 }
 
 /**
- * A session's model and options from a JSON file. A relative model path starts at the file's folder.
- * @throws ConfigError CONFIG_UNREADABLE or CONFIG_INVALID.
+ * A session's model and options from a JSON file. Relative paths (model, cache folder) start at the file's folder.
+ * @throws ConfigError CONFIG_UNREADABLE or CONFIG_INVALID; InputError INVALID_ARGUMENT when `file` is no local file.
  */
 export async function readSessionFile(file: string | URL): Promise<{ model: string; options: SessionOptions }> {
-  const path = resolve(file instanceof URL ? fileURLToPath(file) : file)
+  const path = pathFrom(file)
   const text = await readFile(path, 'utf8').catch((cause: unknown) => {
     throw unreadable(path, messageOf(cause), cause)
   })
@@ -82,7 +85,10 @@ export async function readSessionFile(file: string | URL): Promise<{ model: stri
     throw unreadable(path, `it is not JSON (${messageOf(cause)})`, cause)
   }
   const { model, $schema: _, ...options } = parse(fileSchema, content, `'${path}'`)
-  return { model: resolve(dirname(path), model), options }
+  const fromFile = (relative: string) => resolve(dirname(path), relative)
+  const { cache } = options
+  if (typeof cache !== 'object' || cache.folder === undefined) return { model: fromFile(model), options }
+  return { model: fromFile(model), options: { ...options, cache: { ...cache, folder: fromFile(cache.folder) } } }
 }
 
 function parse<T>(schema: z.ZodType<T>, value: unknown, what: string): T {

@@ -1,7 +1,17 @@
 import { tracingChannel } from 'node:diagnostics_channel'
 import { type Clock, systemClock } from './clock.ts'
 import { ContextPool, type PoolStats } from './context-pool.ts'
-import type { Engine, EngineReport, Feeds, Fetches, LayerTiming, OptimizationProfile, TensorInfo } from './contract.ts'
+import type {
+  Engine,
+  EngineReport,
+  ExecutionContext,
+  Feeds,
+  Fetches,
+  LayerTiming,
+  OptimizationProfile,
+  TensorInfo,
+} from './contract.ts'
+import { disposeAll } from './dispose.ts'
 import { BackendError, InputError } from './errors.ts'
 import { checkFeeds, checkOutputNames } from './feeds.ts'
 import type { RequestContext } from './request.ts'
@@ -9,6 +19,7 @@ import { type RequestOptions, requestContextFrom } from './request-options.ts'
 
 /** Every run, for tracers: `tracing:lowlat:run:*` with `{ backend, feeds, timeline }`. */
 const runChannel = tracingChannel('lowlat:run')
+const runEvents = [runChannel.start, runChannel.end, runChannel.asyncStart, runChannel.asyncEnd, runChannel.error]
 
 export interface SessionRunOptions extends RequestOptions {
   /** Outputs to compute and return; all when absent. */
@@ -56,15 +67,19 @@ export class Session implements AsyncDisposable {
     this.#onDispose = fields.onDispose
   }
 
-  /** Takes ownership of the engine: it is disposed with the session, also when creating the contexts fails. */
+  /**
+   * Takes ownership of the engine and of what `onDispose` releases: they go with the session, also when creating the
+   * contexts fails.
+   */
   static async create(fields: SessionFields): Promise<Session> {
     const { engine, contexts: count, maxQueue, clock = systemClock } = fields
-    const contexts = []
+    const contexts: ExecutionContext[] = []
     try {
       for (let i = 0; i < count; i++) contexts.push(await engine.createContext())
     } catch (error) {
-      for (const context of contexts) await context[Symbol.asyncDispose]()
-      await engine[Symbol.asyncDispose]()
+      // The first error is the one that tells why; what fails while cleaning up after it would only hide it.
+      await disposeAll([...contexts, engine]).catch(() => {})
+      await fields.onDispose?.()
       throw error
     }
     return new Session(fields, new ContextPool(contexts, { maxQueue, clock }))
@@ -82,6 +97,15 @@ export class Session implements AsyncDisposable {
     return this.#engine.profiles
   }
 
+  get disposed(): boolean {
+    return this.#pool.disposed
+  }
+
+  /** Contexts that are free now. */
+  get idle(): number {
+    return this.#pool.idle
+  }
+
   get stats(): PoolStats {
     return this.#pool.stats
   }
@@ -96,12 +120,17 @@ export class Session implements AsyncDisposable {
    * @throws (as rejection) InputError; QueueFullError; DeadlineError; AbortError; BackendError; DisposedError.
    */
   async run(feeds: Feeds, options: SessionRunOptions = {}): Promise<Fetches> {
-    return this.runRequest(feeds, requestContextFrom(options, this.clock), options.outputs)
+    const request = requestContextFrom(options, this.clock)
+    try {
+      return await this.runRequest(feeds, request, options.outputs)
+    } finally {
+      request.timeline.end(this.clock.nowUs())
+    }
   }
 
   /** As {@link run}, for a request that already has its context (in a pipeline). */
   runRequest(feeds: Feeds, request: RequestContext, outputs?: readonly string[]): Promise<Fetches> {
-    if (runChannel.start.hasSubscribers || runChannel.asyncEnd.hasSubscribers) {
+    if (runEvents.some((event) => event.hasSubscribers)) {
       const message = { backend: this.backend, feeds, timeline: request.timeline }
       return runChannel.tracePromise(() => this.#run(feeds, request, outputs), message)
     }
@@ -121,7 +150,10 @@ export class Session implements AsyncDisposable {
     checkFeeds(feeds, this.#engine)
   }
 
-  /** Calls back whenever a context becomes idle with nothing waiting. Returns the function that ends this. */
+  /**
+   * Calls back whenever a context becomes idle with nothing waiting, and when the session is disposed. Returns the
+   * function that ends this.
+   */
   onIdle(listener: () => void): () => void {
     return this.#pool.onIdle(listener)
   }

@@ -24,13 +24,16 @@ type Slot<O> =
   | { state: 'failed'; error: unknown }
   | { state: 'skipped' }
 
-/** Runs `work` over a source with bounded concurrency; the pump goes on while the consumer is busy. */
-export async function* stream<I, O>(
+/**
+ * Runs `work` over a source with bounded concurrency; the pump goes on while the consumer is busy.
+ * @throws InputError INVALID_ARGUMENT for a source or a maxInFlight of the wrong kind.
+ */
+export function stream<I, O>(
   work: (input: I, request: RequestOptions) => Promise<O>,
   source: Iterable<I> | AsyncIterable<I>,
   options: StreamOptions<I>,
 ): AsyncGenerator<O, void, undefined> {
-  const { maxInFlight = 8, ordered = true, onError = () => 'throw' } = options
+  const { maxInFlight = 8 } = options
   if (!Number.isSafeInteger(maxInFlight) || maxInFlight < 1) {
     throw new InputError('INVALID_ARGUMENT', {
       message: `Expected a positive integer as maxInFlight, got ${String(maxInFlight)}.`,
@@ -38,9 +41,20 @@ export async function* stream<I, O>(
       received: maxInFlight,
     })
   }
-  const iterator = Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : source[Symbol.iterator]()
+  checkIterable(source)
+  return pump(work, source, maxInFlight, options)
+}
+
+async function* pump<I, O>(
+  work: (input: I, request: RequestOptions) => Promise<O>,
+  source: Iterable<I> | AsyncIterable<I>,
+  maxInFlight: number,
+  options: StreamOptions<I>,
+): AsyncGenerator<O, void, undefined> {
+  const { ordered = true, onError = () => 'throw' } = options
+  const iterator = openSource(source)
   const controller = new AbortController()
-  const signal = options.signal ? AbortSignal.any([controller.signal, options.signal]) : controller.signal
+  const { signal } = controller
   const request: RequestOptions = {
     signal,
     ...(options.deadlineMs !== undefined && { deadlineMs: options.deadlineMs }),
@@ -48,7 +62,7 @@ export async function* stream<I, O>(
   }
   const slots: Slot<O>[] = [] // in input order
   const running = new Set<Promise<void>>()
-  let pulling: Promise<void> | undefined
+  let pulling = false
   let sourceState: { done: boolean; error?: { value: unknown } } = { done: false }
   let count = 0
   let wake = () => {}
@@ -73,11 +87,11 @@ export async function* stream<I, O>(
       })
     running.add(task)
   }
-  const pump = () => {
-    if (sourceState.done || pulling || slots.length >= maxInFlight || signal.aborted) return
-    pulling = pull()
+  const fill = () => {
+    if (!sourceState.done && !pulling && slots.length < maxInFlight && !signal.aborted) void pull()
   }
   const pull = async () => {
+    pulling = true
     try {
       const next = await iterator.next()
       if (next.done) sourceState = { done: true }
@@ -85,9 +99,9 @@ export async function* stream<I, O>(
     } catch (value) {
       sourceState = { done: true, error: { value } }
     }
-    pulling = undefined
+    pulling = false
     wake()
-    pump()
+    fill()
   }
   /** Takes the next slot that is settled, in order if that was asked for. */
   const take = (): Slot<O> | undefined => {
@@ -98,18 +112,28 @@ export async function* stream<I, O>(
     return slot
   }
 
-  const onAbort = () => wake()
-  signal.addEventListener('abort', onAbort)
+  const onAbort = () => {
+    controller.abort(options.signal?.reason)
+    wake()
+  }
+  if (options.signal?.aborted) onAbort()
+  options.signal?.addEventListener('abort', onAbort, { once: true })
+  let failed = true
   try {
     for (;;) {
-      pump()
+      fill()
       const slot = take()
-      if (slot?.state === 'done') yield slot.value
-      else if (slot?.state === 'failed') throw slot.error
+      if (slot?.state === 'done') {
+        fill() // goes on while the consumer is busy with this value
+        failed = false
+        yield slot.value
+        failed = true
+      } else if (slot?.state === 'failed') throw slot.error
       else if (slot) continue
       else if (signal.aborted && running.size === 0) throw abortError(signal, 'while the stream ran')
       else if (sourceState.done && slots.length === 0) {
         if (sourceState.error) throw sourceState.error.value
+        failed = false
         return
       } else {
         await new Promise<void>((resolve) => {
@@ -118,10 +142,40 @@ export async function* stream<I, O>(
       }
     }
   } finally {
-    signal.removeEventListener('abort', onAbort)
+    options.signal?.removeEventListener('abort', onAbort)
     controller.abort()
-    // A source that waits for its next item is told to end, but not waited for: it may never answer.
-    if (!sourceState.done) void Promise.resolve(iterator.return?.()).catch(() => {})
     await Promise.all(running)
+    if (!sourceState.done) {
+      const closing = closeSource(iterator, pulling || failed)
+      // A source that still waits for its next item may never answer: it is told to end, but not waited for.
+      if (!pulling) await closing
+    }
   }
+}
+
+type Source<I> = AsyncIterator<I> | Iterator<I>
+
+function openSource<I>(source: Iterable<I> | AsyncIterable<I>): Source<I> {
+  // `in` would refuse strings, which are iterable too.
+  if (typeof source !== 'string' && Symbol.asyncIterator in source) return source[Symbol.asyncIterator]()
+  return (source as Iterable<I>)[Symbol.iterator]()
+}
+
+/** Tells the source to end. As in `for await`, its error must not hide the one that ended the stream. */
+async function closeSource(iterator: Source<unknown>, quiet: boolean): Promise<void> {
+  try {
+    await iterator.return?.()
+  } catch (error) {
+    if (!quiet) throw error
+  }
+}
+
+function checkIterable(source: unknown): void {
+  const { [Symbol.iterator]: sync, [Symbol.asyncIterator]: async } = Object(source) as Record<symbol, unknown>
+  if (typeof sync === 'function' || typeof async === 'function') return
+  throw new InputError('INVALID_ARGUMENT', {
+    message: `Expected a source that can be iterated, got ${source === null ? 'null' : typeof source}.`,
+    remedy: 'Pass an array, a generator, a stream, or anything else that `for await` takes.',
+    received: source,
+  })
 }

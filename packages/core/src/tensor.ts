@@ -1,4 +1,4 @@
-import { allocate, arrayLengthOf, byteLengthOf, type DType, type DTypeArray, dtypes, viewAs } from './dtype.ts'
+import { allocate, arrayLengthOf, byteLengthOf, type DType, type DTypeArray, dtypes, isDType, viewAs } from './dtype.ts'
 import { InputError } from './errors.ts'
 import { fromFloat32, toFloat32 } from './float.ts'
 
@@ -29,26 +29,13 @@ export class Tensor<D extends DType = DType> {
 
   /** @throws InputError INPUT_DTYPE, INPUT_SHAPE or INPUT_BYTE_LENGTH when dtype, shape and data do not agree. */
   constructor(dtype: D, shape: Shape, data: DTypeArray<D>) {
-    const known = dtypes[dtype]
-    if (!known) {
+    checkType(dtype, shape)
+    const { array } = dtypes[dtype]
+    if (!(data instanceof array)) {
       throw new InputError('INPUT_DTYPE', {
-        message: `Expected a dtype, got ${String(dtype)}.`,
-        remedy: `Use one of ${Object.keys(dtypes).join(', ')}.`,
-        received: dtype,
-      })
-    }
-    if (!isShape(shape)) {
-      throw new InputError('INPUT_SHAPE', {
-        message: `Expected a shape of non-negative integers, got ${JSON.stringify(shape)}.`,
-        remedy: 'Pass the size of every axis, for example [1, 3, 224, 224].',
-        received: shape,
-      })
-    }
-    if (!(data instanceof known.array)) {
-      throw new InputError('INPUT_DTYPE', {
-        message: `Expected the elements of a ${dtype} tensor in a ${arrayName(known.array)}, got ${nameOf(data)}.`,
+        message: `Expected the elements of a ${dtype} tensor in a ${arrayName(array)}, got ${nameOf(data)}.`,
         remedy: `Convert the data, or name the dtype that it has.`,
-        expected: arrayName(known.array),
+        expected: arrayName(array),
         received: nameOf(data),
       })
     }
@@ -63,18 +50,20 @@ export class Tensor<D extends DType = DType> {
       })
     }
     this.dtype = dtype
-    this.shape = shape
+    this.shape = [...shape] // the caller's array may change later
     this.data = data
     this.size = size
   }
 
   /** A tensor of zeros. */
   static zeros<D extends DType>(dtype: D, shape: Shape): Tensor<D> {
+    checkType(dtype, shape)
     return new Tensor(dtype, shape, allocate(dtype, sizeOf(shape)))
   }
 
   /** A tensor over raw little-endian bytes: a view where they are aligned for the dtype, else a copy. */
   static fromBytes<D extends DType>(dtype: D, shape: Shape, bytes: Uint8Array): Tensor<D> {
+    checkType(dtype, shape)
     const expected = byteLengthOf(dtype, sizeOf(shape))
     if (bytes.byteLength !== expected) {
       throw new InputError('INPUT_BYTE_LENGTH', {
@@ -126,7 +115,10 @@ export class Tensor<D extends DType = DType> {
 
   /** A tensor with its own copy of the elements. */
   clone(): Tensor<D> {
-    return new Tensor(this.dtype, this.shape, this.data.slice() as DTypeArray<D>)
+    // Not `data.slice()`: a Buffer's slice shares its memory.
+    const data = allocate(this.dtype, this.size)
+    new Uint8Array(data.buffer).set(this.bytes)
+    return new Tensor(this.dtype, this.shape, data)
   }
 
   /**
@@ -153,6 +145,23 @@ export class Tensor<D extends DType = DType> {
 
 export function isShape(value: unknown): value is Shape {
   return Array.isArray(value) && value.every((dim) => Number.isSafeInteger(dim) && dim >= 0)
+}
+
+function checkType(dtype: DType, shape: Shape): void {
+  if (!isDType(dtype)) {
+    throw new InputError('INPUT_DTYPE', {
+      message: `Expected a dtype, got ${String(dtype)}.`,
+      remedy: `Use one of ${Object.keys(dtypes).join(', ')}.`,
+      received: dtype,
+    })
+  }
+  if (!isShape(shape)) {
+    throw new InputError('INPUT_SHAPE', {
+      message: `Expected a shape of non-negative integers, got ${JSON.stringify(shape)}.`,
+      remedy: 'Pass the size of every axis, for example [1, 3, 224, 224].',
+      received: shape,
+    })
+  }
 }
 
 function arrayName(array: unknown): string {

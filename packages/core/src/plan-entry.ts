@@ -1,0 +1,91 @@
+import { createHash } from 'node:crypto'
+import { dirname, relative, resolve } from 'node:path'
+import { z } from 'zod'
+import type { FileStamp, ModelSource, Plan } from './contract.ts'
+import { isDType } from './dtype.ts'
+import { sha256Of, stampOf } from './model-source.ts'
+
+/** What stands in an entry's plan.json: the plan without its payload, and how to recognise both as undamaged. */
+export const stampSchema = z.object({ path: z.string(), sizeBytes: z.number(), modifiedNs: z.string() })
+const shapeSchema = z.array(z.number())
+const infoSchema = z.object({
+  name: z.string(),
+  dtype: z.custom<Plan['inputs'][number]['dtype']>(isDType, 'expected a dtype'),
+  shape: z.array(z.union([z.number(), z.string()])),
+})
+const entrySchema = z.object({
+  backend: z.string(),
+  inputs: z.array(infoSchema),
+  outputs: z.array(infoSchema),
+  profiles: z.array(z.record(z.string(), z.object({ min: shapeSchema, opt: shapeSchema, max: shapeSchema }))),
+  metadata: z.record(z.string(), z.unknown()),
+  dependencies: z.array(stampSchema),
+  payload: z.object({ sizeBytes: z.number(), sha256: z.string(), modifiedNs: z.string() }),
+})
+const sealedSchema = z.object({ sha256: z.string(), entry: z.unknown() })
+
+type Entry = z.infer<typeof entrySchema>
+
+/** The text of plan.json for a plan whose payload lies at `payloadPath`. */
+export async function encodeEntry(plan: Plan, payloadPath: string, model: ModelSource): Promise<string> {
+  const { sizeBytes, modifiedNs } = await stampOf(payloadPath)
+  const sha256 = await sha256Of({ kind: 'file', path: payloadPath })
+  const { payload: _, dependencies = [], ...facts } = plan
+  const beside = dependencies.map((stamp) => ({ ...stamp, path: fromModel(model, stamp.path) }))
+  const entry = { ...facts, dependencies: beside, payload: { sizeBytes, modifiedNs, sha256 } }
+  return JSON.stringify({ sha256: hashOf(entry), entry })
+}
+
+/**
+ * The plan in plan.json's text, with its payload at `payloadPath`.
+ * @throws Error that says why, when anything is damaged, or a dependency of this model has changed.
+ */
+export async function decodeEntry(text: string, payloadPath: string, model: ModelSource): Promise<Plan> {
+  const sealed = sealedSchema.parse(JSON.parse(text))
+  if (hashOf(sealed.entry) !== sealed.sha256) throw new Error('plan.json fails its checksum')
+  const { payload, dependencies, ...facts } = entrySchema.parse(sealed.entry)
+  await checkPayload(payloadPath, payload)
+  const own = dependencies.map((stamp) => ({ ...stamp, path: besideModel(model, stamp.path) }))
+  for (const dependency of own) await checkDependency(dependency)
+  return { ...facts, dependencies: own, payload: { kind: 'file', path: payloadPath } }
+}
+
+// The same model file at another place has other files beside it: paths count from the model.
+
+function fromModel(model: ModelSource, path: string): string {
+  return model.kind === 'file' ? relative(dirname(model.path), path) : path
+}
+
+function besideModel(model: ModelSource, path: string): string {
+  return model.kind === 'file' ? resolve(dirname(model.path), path) : path
+}
+
+/** Size always; the checksum only when the file was touched since it was written. */
+async function checkPayload(path: string, known: Entry['payload']): Promise<void> {
+  const stamp = await stampOf(path)
+  if (stamp.sizeBytes !== known.sizeBytes) {
+    throw new Error(`the payload has ${stamp.sizeBytes} bytes instead of ${known.sizeBytes}`)
+  }
+  if (stamp.modifiedNs === known.modifiedNs) return
+  if ((await sha256Of({ kind: 'file', path })) !== known.sha256) throw new Error('the payload fails its checksum')
+}
+
+async function checkDependency(known: FileStamp): Promise<void> {
+  const stamp = await stampOf(known.path)
+  if (stamp.sizeBytes !== known.sizeBytes || stamp.modifiedNs !== known.modifiedNs) {
+    throw new Error(`'${known.path}' has changed`)
+  }
+}
+
+/** SHA-256 of a value's JSON with sorted keys, so that equal values have equal hashes. */
+export function hashOf(value: unknown): string {
+  return createHash('sha256').update(canonicalJson(value)).digest('hex')
+}
+
+function canonicalJson(value: unknown): string {
+  return JSON.stringify(value, (_key, inner: unknown) =>
+    typeof inner === 'object' && inner !== null && !Array.isArray(inner)
+      ? Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : inner,
+  )
+}
