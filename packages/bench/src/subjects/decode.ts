@@ -1,3 +1,4 @@
+import { Tensor } from '@lowlat/core'
 import { createImageDecoder, imagenet } from '@lowlat/preprocess'
 import { type JpegSet, readJpegs } from '../images.ts'
 import { cropFor, decodeNaively, decodeWithSharp } from './sharp-decode.ts'
@@ -23,5 +24,7 @@ function decoderFor(
   if (way === 'sharp') return (jpeg) => decodeWithSharp(jpeg, jpegs, size)
   if (way === 'plain') return (jpeg) => decodeNaively(jpeg, size, new Float32Array(3 * size * size), 0)
   const decoder = createImageDecoder({ ...cropFor(size), ...imagenet })
-  return async (jpeg) => (await decoder.decode(jpeg)).tensor.data
+  if (way === 'lowlat') return async (jpeg) => (await decoder.decode(jpeg)).tensor.data
+  const out = { tensor: Tensor.zeros('float32', [1, 3, size, size]), row: 0 }
+  return async (jpeg) => (await decoder.decode(jpeg, { out })).tensor.data
 }

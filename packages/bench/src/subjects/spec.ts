@@ -19,10 +19,13 @@ export type SubjectSpec =
   | { readonly kind: 'null-context' }
   | {
       readonly kind: 'decode'
-      readonly with: 'sharp' | 'lowlat' | 'plain'
+      readonly with: DecodeWay
       readonly jpegs: JpegSet
       readonly size: number
     }
+
+/** 'lowlat into' writes to a tensor that is used again, the others make one per image; 'sharp' gives only bytes. */
+export type DecodeWay = 'sharp' | 'lowlat' | 'lowlat into' | 'plain'
 
 /** The model and what it is fed with: JPEG files through a whole pipeline, or tensors that are ready. */
 export interface Load {

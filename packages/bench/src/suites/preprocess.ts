@@ -1,3 +1,4 @@
+import type { DecodeWay } from '../subjects/spec.ts'
 import { MAX_SAMPLES, type Step, type SuiteSettings } from './settings.ts'
 import { stepOf } from './step.ts'
 
@@ -8,7 +9,7 @@ const DEFAULT_SIZE = 224
 /** JPEG bytes to a normalised float32 tensor [1, 3, S, S]; sharp alone, without the normalisation, is the floor. */
 export function preprocessSteps({ model, jpegs, seconds }: SuiteSettings): Step[] {
   const size = model.imageSize ?? DEFAULT_SIZE
-  const decode = (way: 'sharp' | 'lowlat' | 'plain') => ({ kind: 'decode', with: way, jpegs, size }) as const
+  const decode = (way: DecodeWay) => ({ kind: 'decode', with: way, jpegs, size }) as const
   return [
     stepOf({
       suite: 'preprocess',
@@ -18,6 +19,7 @@ export function preprocessSteps({ model, jpegs, seconds }: SuiteSettings): Step[
       batch: 1,
       entries: [
         { subject: 'lowlat decodeImage', backend: 'none', peer: false, spec: decode('lowlat') },
+        { subject: 'lowlat, into a reused tensor', backend: 'none', peer: false, spec: decode('lowlat into') },
         { subject: 'sharp alone (pixels only)', backend: 'none', peer: false, spec: decode('sharp') },
         { subject: 'sharp and a plain loop', backend: 'none', peer: true, spec: decode('plain') },
       ],
