@@ -1,4 +1,5 @@
 import { float16FromNumber } from '@lowlat/core'
+import { constantsOf, createVectorNormalize } from './normalize-vectors.ts'
 import type { ResolvedOptions } from './options.ts'
 
 type Values = Pick<ResolvedOptions, 'channelOrder' | 'scale' | 'mean' | 'std' | 'layout' | 'dtype'>
@@ -10,37 +11,57 @@ export type Normalize = (pixels: Uint8Array, out: Elements) => void
 const littleEndian = new Uint8Array(Uint32Array.of(1).buffer)[0] === 1
 
 /**
- * Prepares (x * scale - mean) / std for the 256 values that a channel can have, computed in double precision and
- * rounded once. Pixels are then translated through that table, so that every dtype costs the same.
+ * Prepares (x * scale - mean) / std for pixels of the given options. float32 is computed as x * (scale / std) -
+ * mean / std with both constants and both steps in float32: off by less than 2^-21 of the larger term. float16 and
+ * uint8 are computed in double precision and rounded once.
  */
 export function createNormalize(options: Values): Normalize {
   const { dtype, layout, channelOrder } = options
-  // 256 entries per source channel; each entry is the bit pattern of the element to write.
-  const table = new Uint32Array(3 * 256)
   const channelOf = (source: number) => (channelOrder === 'RGB' ? source : 2 - source)
+  const table = tableOf(options, channelOf)
+
+  const asTheyAre = dtype === 'uint8' && layout === 'NHWC' && channelOrder === 'RGB'
+  if (asTheyAre && table.every((bits, i) => bits === i % 256)) return (pixels, out) => out.set(pixels)
+
+  const translated = (pixels: Uint8Array, out: Uint32Array, from: number) => {
+    const count = pixels.length / 3
+    const [step, apart] = layout === 'NCHW' ? [1, count] : [3, 1]
+    const at = from * step
+    const bases = [at + channelOf(0) * apart, at + apart, at + channelOf(2) * apart] as const
+    translate(aligned(pixels.subarray(from * 3)), table, out, bases, step)
+  }
+  if (dtype === 'float32') {
+    const vectors = createVectorNormalize(options)
+    return (pixels, out) => {
+      const done = vectors && out instanceof Float32Array ? vectors(pixels, out) : 0
+      translated(pixels, new Uint32Array(out.buffer, out.byteOffset, out.length), done)
+    }
+  }
+  // Narrow elements are written as 32-bit words first: one loop that sees one array type stays fast in V8 (a loop
+  // shared by three element types took twice as long), and the narrowing copy is a tenth of its time.
+  let scratch = new Uint32Array(0)
+  return (pixels, out) => {
+    if (scratch.length < out.length) scratch = new Uint32Array(out.length)
+    translated(pixels, scratch, 0)
+    out.set(scratch.subarray(0, out.length))
+  }
+}
+
+/** The bit pattern of the element for each of a channel's 256 values, for the three channels of the source. */
+function tableOf(options: Values, channelOf: (source: number) => number): Uint32Array {
+  const { factors, summands } = constantsOf(options)
+  const table = new Uint32Array(3 * 256)
   for (let source = 0; source < 3; source++) {
     const c = channelOf(source)
     for (let x = 0; x < 256; x++) {
-      table[source * 256 + x] = bitsOf((x * options.scale[c]! - options.mean[c]!) / options.std[c]!, dtype)
+      const value =
+        options.dtype === 'float32'
+          ? Math.fround(Math.fround(x * factors[c]!) + summands[c]!)
+          : (x * options.scale[c]! - options.mean[c]!) / options.std[c]!
+      table[source * 256 + x] = bitsOf(value, options.dtype)
     }
   }
-  const unchanged = dtype === 'uint8' && layout === 'NHWC' && channelOrder === 'RGB' && isIdentity(table)
-  let scratch = new Uint32Array(0)
-
-  return (pixels, out) => {
-    if (unchanged) {
-      out.set(pixels)
-      return
-    }
-    const count = pixels.length / 3
-    const [step, apart] = layout === 'NCHW' ? [1, count] : [3, 1]
-    // Narrow elements are written as 32-bit words first: one loop that sees one array type stays fast in V8 (a loop
-    // shared by three element types took twice as long), and the narrowing copy is a tenth of its time.
-    if (dtype !== 'float32' && scratch.length < out.length) scratch = new Uint32Array(out.length)
-    const words = dtype === 'float32' ? new Uint32Array(out.buffer, out.byteOffset, out.length) : scratch
-    translate(aligned(pixels), table, words, channelOf(0) * apart, apart, channelOf(2) * apart, step)
-    if (dtype !== 'float32') out.set(words.subarray(0, out.length))
-  }
+  return table
 }
 
 /**
@@ -51,9 +72,7 @@ function translate(
   pixels: Uint8Array,
   table: Uint32Array,
   out: Uint32Array,
-  first: number,
-  second: number,
-  third: number,
+  [first, second, third]: readonly [number, number, number],
   step: number,
 ): void {
   const wordCount = littleEndian ? Math.floor(pixels.length / 12) * 3 : 0
@@ -100,8 +119,4 @@ function bitsOf(value: number, dtype: Values['dtype']): number {
   if (dtype === 'uint8') return Math.max(0, Math.min(255, Math.round(value)))
   float[0] = value
   return floatBits[0]!
-}
-
-function isIdentity(table: Uint32Array): boolean {
-  return table.every((bits, i) => bits === i % 256)
 }
