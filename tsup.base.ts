@@ -10,7 +10,7 @@ export function packageConfig(
     target: 'node20.9',
     platform: 'node',
     sourcemap: true,
-    clean: declarations,
+    clean: true,
     splitting: true,
     dts: declarations ? { compilerOptions: { customConditions: [] } } : false,
     ...options,

@@ -6,7 +6,6 @@ import { dirname, join } from 'node:path'
 import { AbortError, type Backend, ModelError, messageOf, type Plan, type Probe } from '@lowlat/core'
 import { CpuEngine } from './engine.ts'
 import { cpuFlags, usableCores } from './machine.ts'
-import { prepareModel } from './model.ts'
 import { compileOptions, parseCpuOptions } from './options.ts'
 import { compileError } from './ort-errors.ts'
 import { tensorInfoFrom } from './ort-types.ts'
@@ -21,6 +20,8 @@ export function createBackend(): Backend {
 
     async compile(model, options) {
       parseCpuOptions(options.backendOptions)
+      // Only a model that is not in the plan cache has to be understood.
+      const { prepareModel } = await import('./model.ts')
       const { source, dependencies } = await prepareModel(model, options.precision)
       const path = join(options.workFolder, 'model.ort')
       const worker = new OrtWorker({ kind: 'create', model: source, options: compileOptions(path) })

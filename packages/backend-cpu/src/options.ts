@@ -1,7 +1,10 @@
 import { ConfigError, integerKnob } from '@lowlat/core'
 import type { InferenceSession } from 'onnxruntime-node'
-import { z } from 'zod'
+import { en } from 'zod/locales'
+import * as z from 'zod/mini'
 import { usableCores } from './machine.ts'
+
+z.config(en())
 
 export const inlineLimitKnob = integerKnob({
   name: 'LOWLAT_CPU_INLINE_BELOW_US',
@@ -27,15 +30,15 @@ export interface CpuOptions {
   readonly placement: 'auto' | 'inline' | 'worker'
 }
 
-const count = z.int().min(1).max(1024)
-const schema = z
-  .strictObject({
+const count = z.int().check(z.minimum(1), z.maximum(1024))
+const schema = z.partial(
+  z.strictObject({
     mode: z.enum(['latency', 'throughput']),
     threads: count,
     workers: count,
     placement: z.enum(['auto', 'inline', 'worker']),
-  })
-  .partial()
+  }),
+)
 
 /** @throws ConfigError CONFIG_INVALID. */
 export function parseCpuOptions(options: unknown, contexts?: number): CpuOptions {
