@@ -183,12 +183,13 @@ export class Graph {
   }
 
   /**
-   * Makes everything that reads `value` read `replacement`. A graph output keeps its name: `replacement` takes it over,
-   * and `value` gets a new one.
+   * Makes everything that reads `value` read `replacement`, but for the node `except`: to put a node behind a value, add
+   * it as a reader, then replace the value by the node's output except in that node. A graph output keeps its name:
+   * `replacement` takes it over, and `value` gets a new one.
    * @throws InputError INVALID_ARGUMENT where the output's name cannot be taken over: one of both is a graph input, or
    * `replacement` is an output already. Put an Identity node in between then.
    */
-  replaceUses(value: Value, replacement: Value): void {
+  replaceUses(value: Value, replacement: Value, except?: Node): void {
     const outputs = value.uses.filter((use) => use.kind === 'output')
     if (outputs.length > 0) {
       const bound = (one: Value) => this.#inputs.includes(one)
@@ -205,8 +206,8 @@ export class Graph {
       replacement.shape ??= value.shape
     }
     for (const use of [...value.uses]) {
-      if (use.kind === 'node') use.node.setInput(use.index, replacement)
-      else use.graph.setOutput(use.index, replacement)
+      if (use.kind === 'output') use.graph.setOutput(use.index, replacement)
+      else if (use.node !== except) use.node.setInput(use.index, replacement)
     }
   }
 
