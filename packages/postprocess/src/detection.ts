@@ -27,7 +27,7 @@ export interface DetectionOptions extends NmsOptions {
   readonly labels?: readonly string[]
 }
 
-export interface ResolvedDetectionOptions extends Required<NmsOptions> {
+interface ResolvedDetectionOptions extends Required<NmsOptions> {
   readonly labels: readonly string[] | undefined
 }
 
@@ -95,7 +95,7 @@ function toSource([x1, y1, x2, y2]: Float32Array, transform: ImageTransform): Bo
 }
 
 /** Finds one image's candidates in its row of the model's output. */
-export type FindCandidates = (row: Float32Array, transform: ImageTransform) => Candidates
+type FindCandidates = (row: Float32Array, transform: ImageTransform) => Candidates
 
 /**
  * One list of detections per row of an output [N, ...].

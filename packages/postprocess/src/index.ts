@@ -1,6 +1,7 @@
 export { type SoftmaxOptions, sigmoid, sigmoidStage, softmax, softmaxStage } from './activations.ts'
 export type { Box, Detection, DetectionOptions } from './detection.ts'
 export { type NmsOptions, nms } from './nms.ts'
+export { type PriorLevel, ssdPriors } from './priors.ts'
 export { type ClassMap, decodeSegmentation, type SegmentationOptions, segment } from './segmentation.ts'
 export { decodeSsd, detectSsd, type SsdOptions, type SsdPriors } from './ssd.ts'
 export { type Classification, classify, type TopKOptions, topK, topKBatch, topKIndices } from './top-k.ts'

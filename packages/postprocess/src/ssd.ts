@@ -11,7 +11,7 @@ import {
 } from './detection.ts'
 
 export interface SsdPriors {
-  /** Centre x, centre y, width and height of every anchor, relative to the input (0..1): [A, 4]. */
+  /** Centre x, centre y, width and height of every anchor, relative to the input (0..1): [A, 4]; see ssdPriors. */
   readonly boxes: Float32Array
   /** Factors of the encoded centre and size. Default [0.1, 0.2]. */
   readonly variances?: readonly [centre: number, size: number]

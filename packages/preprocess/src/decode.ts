@@ -9,7 +9,7 @@ import type { ResolvedOptions } from './options.ts'
 const kernels = { bilinear: 'linear', bicubic: 'cubic' } as const
 
 /** Size of the image in pixels, upright if so wished, and whether the decoder has to turn it for that. */
-export interface SourceSize {
+interface SourceSize {
   readonly width: number
   readonly height: number
   readonly turn: boolean

@@ -6,7 +6,7 @@ type Values = Pick<ResolvedOptions, 'channelOrder' | 'scale' | 'mean' | 'std' | 
 type Elements = Float32Array | Uint16Array | Uint8Array
 
 /** Writes interleaved RGB pixels (3 bytes each, [H, W, 3]) as normalised elements of one image into `out`. */
-export type Normalize = (pixels: Uint8Array, out: Elements) => void
+type Normalize = (pixels: Uint8Array, out: Elements) => void
 
 const littleEndian = new Uint8Array(Uint32Array.of(1).buffer)[0] === 1
 

@@ -15,7 +15,7 @@ export interface SimdPlan {
 }
 
 /** Runs `groups` times four pixels from `input`; vector j of group g goes to `outputs[j] + g * stepBytes`. */
-export interface SimdKernel {
+interface SimdKernel {
   readonly memory: ArrayBuffer
   run(groups: number, input: number, first: number, second: number, third: number, stepBytes: number): void
 }
