@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { copyFile, mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { dirname, join, resolve, sep } from 'node:path'
-import { z } from 'zod'
+import * as z from 'zod/mini'
 import type { ModelSource, OptimizationProfile, Plan } from './contract.ts'
 import { ConfigError, LowlatError, messageOf } from './errors.ts'
 import { integerKnob, stringKnob } from './knobs.ts'
@@ -206,7 +206,7 @@ export class PlanCache {
   }
 }
 
-const hashSchema = stampSchema.extend({ sha256: z.string() })
+const hashSchema = z.extend(stampSchema, { sha256: z.string() })
 
 /** Makes the folder of an entry, ready to be renamed into its place. */
 async function stage(plan: Plan, folder: string, work: string, model: ModelSource): Promise<void> {

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { dirname, relative, resolve } from 'node:path'
-import { z } from 'zod'
+import * as z from 'zod/mini'
 import type { FileStamp, ModelSource, Plan } from './contract.ts'
 import { isDType } from './dtype.ts'
 import { sha256Of, stampOf } from './model-source.ts'

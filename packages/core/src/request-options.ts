@@ -1,3 +1,4 @@
+import { onAbort } from './abort.ts'
 import type { Clock } from './clock.ts'
 import { AbortError, DeadlineError, InputError } from './errors.ts'
 import { RequestContext } from './request.ts'
@@ -83,22 +84,19 @@ export function watchBounds(
   onOver: (error: AbortError | DeadlineError) => void,
 ): () => void {
   if (!signal && deadlineUs === undefined) return () => {}
-  const onAbort = () => {
+  const over = (error: AbortError | DeadlineError) => {
     stop()
-    onOver(abortError(signal!, where()))
+    onOver(error)
   }
   const timer =
     deadlineUs === undefined
       ? undefined
-      : clock.setTimer(deadlineUs - clock.nowUs(), () => {
-          stop()
-          onOver(deadlineError(where()))
-        })
+      : clock.setTimer(deadlineUs - clock.nowUs(), () => over(deadlineError(where())))
+  const stopListening = signal && onAbort(signal, () => over(abortError(signal, where())))
   const stop = () => {
     timer?.cancel()
-    signal?.removeEventListener('abort', onAbort)
+    stopListening?.()
   }
-  signal?.addEventListener('abort', onAbort, { once: true })
   return stop
 }
 

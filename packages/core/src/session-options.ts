@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
-import { z } from 'zod'
+import { en } from 'zod/locales'
+import * as z from 'zod/mini'
 import type { BackendInput } from './backends.ts'
 import type { Backend, OptimizationProfile, Precision } from './contract.ts'
 import { ConfigError, messageOf } from './errors.ts'
@@ -33,36 +34,49 @@ export interface SessionOptions {
   readonly signal?: AbortSignal | undefined
 }
 
+// zod's small variant, since all of it takes longer to load than a model; its messages are to be asked for.
+z.config(en())
+
 const backendValue = z.custom<Backend>(
   (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
   'expected a Backend',
 )
 const backendSchema = z.union([z.string(), backendValue], 'expected a backend name or a Backend value')
-const shapeSchema = z.array(z.int().min(0))
+const shapeSchema = z.array(z.int().check(z.minimum(0)))
 
 const fields = {
-  backend: z.union([backendSchema, z.array(backendSchema).min(1)], 'expected a backend or a list of backends'),
+  backend: z.union(
+    [backendSchema, z.array(backendSchema).check(z.minLength(1))],
+    'expected a backend or a list of backends',
+  ),
   precision: z.enum(['model', 'fp32', 'fp16', 'int8']),
   profiles: z.array(z.record(z.string(), z.strictObject({ min: shapeSchema, opt: shapeSchema, max: shapeSchema }))),
-  contexts: z.int().min(1).max(1024),
-  maxQueue: z.int().min(0),
+  contexts: z.int().check(z.minimum(1), z.maximum(1024)),
+  maxQueue: z.int().check(z.minimum(0)),
   warmup: z.boolean(),
   cache: z.union(
-    [z.boolean(), z.strictObject({ folder: z.string().min(1).optional(), maxBytes: z.int().min(0).optional() })],
+    [
+      z.boolean(),
+      z.strictObject({
+        folder: z.optional(z.string().check(z.minLength(1))),
+        maxBytes: z.optional(z.int().check(z.minimum(0))),
+      }),
+    ],
     'expected true, false or { folder, maxBytes }',
   ),
   backendOptions: z.record(z.string(), z.record(z.string(), z.unknown())),
 }
 
-const optionsSchema = z.strictObject({ ...fields, signal: z.instanceof(AbortSignal) }).partial()
+const optionsSchema = z.partial(z.strictObject({ ...fields, signal: z.instanceof(AbortSignal) }))
 
-const fileSchema = z
-  .strictObject({
-    ...fields,
-    backend: z.union([z.string(), z.array(z.string()).min(1)], 'expected a backend name or a list of names'),
-  })
-  .partial()
-  .extend({ $schema: z.string().optional(), model: z.string().min(1) })
+const namesSchema = z.union(
+  [z.string(), z.array(z.string()).check(z.minLength(1))],
+  'expected a backend name or a list of names',
+)
+const fileSchema = z.extend(z.partial(z.strictObject({ ...fields, backend: namesSchema })), {
+  $schema: z.optional(z.string()),
+  model: z.string().check(z.minLength(1)),
+})
 
 /** @throws ConfigError CONFIG_INVALID naming every option that does not validate. */
 export function parseSessionOptions(options: unknown): SessionOptions {
@@ -91,7 +105,7 @@ export async function readSessionFile(file: string | URL): Promise<{ model: stri
   return { model: fromFile(model), options: { ...options, cache: { ...cache, folder: fromFile(cache.folder) } } }
 }
 
-function parse<T>(schema: z.ZodType<T>, value: unknown, what: string): T {
+function parse<T>(schema: z.ZodMiniType<T>, value: unknown, what: string): T {
   const result = schema.safeParse(value)
   if (result.success) return result.data
   const problems = result.error.issues.map((issue) => {

@@ -1,3 +1,4 @@
+import { onAbort } from './abort.ts'
 import { InputError } from './errors.ts'
 import { abortError, type RequestOptions } from './request-options.ts'
 
@@ -112,12 +113,12 @@ async function* pump<I, O>(
     return slot
   }
 
-  const onAbort = () => {
+  const abort = () => {
     controller.abort(options.signal?.reason)
     wake()
   }
-  if (options.signal?.aborted) onAbort()
-  options.signal?.addEventListener('abort', onAbort, { once: true })
+  if (options.signal?.aborted) abort()
+  const stopListening = options.signal && onAbort(options.signal, abort)
   let failed = true
   try {
     for (;;) {
@@ -142,7 +143,7 @@ async function* pump<I, O>(
       }
     }
   } finally {
-    options.signal?.removeEventListener('abort', onAbort)
+    stopListening?.()
     controller.abort()
     await Promise.all(running)
     if (!sourceState.done) {

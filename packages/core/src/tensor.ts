@@ -55,7 +55,7 @@ export class Tensor<D extends DType = DType> {
     this.size = size
   }
 
-  /** A tensor of zeros. */
+  /** A tensor of zeros. @throws InputError INPUT_DTYPE or INPUT_SHAPE. */
   static zeros<D extends DType>(dtype: D, shape: Shape): Tensor<D> {
     checkType(dtype, shape)
     return new Tensor(dtype, shape, allocate(dtype, sizeOf(shape)))
@@ -98,10 +98,12 @@ export class Tensor<D extends DType = DType> {
   /**
    * Rows `start` (inclusive) to `end` (exclusive) of the outermost axis; shares memory.
    * Not for packed dtypes (int4 and the like), whose rows need not start at a byte.
+   * @throws InputError INVALID_ARGUMENT.
    */
   rows(start: number, end: number): Tensor<D> {
     const [count = 0, ...rest] = this.shape
-    if (this.shape.length === 0 || !(0 <= start && start <= end && end <= count) || dtypes[this.dtype].bits < 8) {
+    const there = Number.isInteger(start) && Number.isInteger(end) && 0 <= start && start <= end && end <= count
+    if (this.shape.length === 0 || !there || dtypes[this.dtype].bits < 8) {
       throw new InputError('INVALID_ARGUMENT', {
         message: `Cannot take rows ${start} to ${end} of a ${this.dtype} tensor [${this.shape.join(', ')}].`,
         remedy: 'Rows run over the outermost axis of a tensor whose elements are whole bytes.',

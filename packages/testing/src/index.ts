@@ -1,5 +1,11 @@
 export { denseModel, gatherModel, identityModel, smallModel, sumModel } from './contract/models.ts'
 export { type BackendSuite, testBackend } from './contract/test-backend.ts'
 export { FakeClock } from './fake-clock.ts'
-export { type NullBackendLog, type NullBackendOptions, nullBackend } from './null-backend.ts'
+export {
+  type NullBackendLog,
+  type NullBackendOptions,
+  type NullSessionOptions,
+  nullBackend,
+  nullSession,
+} from './null-backend.ts'
 export { testDataFolder, testDataMissing, testDataPath } from './test-data.ts'

@@ -1,9 +1,19 @@
-import { type Backend, type Clock, type Feeds, type Fetches, systemClock, Tensor, type TensorInfo } from '@lowlat/core'
+import {
+  type Backend,
+  type Clock,
+  type Feeds,
+  type Fetches,
+  type OptimizationProfile,
+  Session,
+  systemClock,
+  Tensor,
+  type TensorInfo,
+} from '@lowlat/core'
 
 export interface NullBackendOptions {
   readonly inputs?: readonly TensorInfo[]
   readonly outputs?: readonly TensorInfo[]
-  /** What a run returns; default: zeros, with the first input's size for every named axis. */
+  /** What a run returns or throws; default: zeros, with the first input's size for every named axis. */
   readonly compute?: (feeds: Feeds) => Fetches
   /** How long a run takes. Default 0. */
   readonly runUs?: number
@@ -76,6 +86,27 @@ export function nullBackend(options: NullBackendOptions = {}): Backend & { log: 
       }
     },
   }
+}
+
+export interface NullSessionOptions extends NullBackendOptions {
+  readonly contexts?: number
+  readonly maxQueue?: number
+  readonly profiles?: readonly OptimizationProfile[]
+}
+
+/** A session over the null backend on a clock of the test's own, without compiling, caching or warming up. */
+export async function nullSession(
+  options: NullSessionOptions = {},
+): Promise<{ session: Session; log: NullBackendLog }> {
+  const { contexts = 1, maxQueue = 1024, profiles = [], clock = systemClock } = options
+  const backend = nullBackend(options)
+  const plan = await backend.compile(
+    { kind: 'bytes', bytes: new Uint8Array(1) },
+    { precision: 'model', profiles, backendOptions: {}, workFolder: '' },
+  )
+  const engine = await backend.load(plan, { backendOptions: {} })
+  const session = await Session.create({ engine, backend: 'null', selection: [], contexts, maxQueue, clock })
+  return { session, log: backend.log }
 }
 
 function zeros(feeds: Feeds, inputs: readonly TensorInfo[], outputs: readonly TensorInfo[]): Fetches {

@@ -1,0 +1,31 @@
+interface Watch {
+  readonly callbacks: Set<() => void>
+  readonly listener: () => void
+}
+
+const watches = new WeakMap<AbortSignal, Watch>()
+
+/**
+ * Calls back once when the signal fires. Returns the function that stops watching. However many watch a signal, it gets
+ * one listener: requests share signals, and Node warns of a leak from the eleventh listener on.
+ */
+export function onAbort(signal: AbortSignal, callback: () => void): () => void {
+  const watch = watches.get(signal) ?? startWatching(signal)
+  watch.callbacks.add(callback)
+  return () => {
+    if (!watch.callbacks.delete(callback) || watch.callbacks.size > 0) return
+    signal.removeEventListener('abort', watch.listener)
+    watches.delete(signal)
+  }
+}
+
+function startWatching(signal: AbortSignal): Watch {
+  const callbacks = new Set<() => void>()
+  const listener = () => {
+    for (const callback of callbacks) callback()
+  }
+  const watch = { callbacks, listener }
+  watches.set(signal, watch)
+  signal.addEventListener('abort', listener, { once: true })
+  return watch
+}
