@@ -1,7 +1,15 @@
 import { readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { type FileStamp, ModelError, type ModelSource, messageOf, type Precision, stampOf } from '@lowlat/core'
-import { decodeModel, describeModel, encodeModel, type GraphProto, type ModelProto } from '@lowlat/onnx'
+import {
+  decodeModel,
+  describeModel,
+  encodeModel,
+  type GraphProto,
+  type ModelDescription,
+  type ModelProto,
+} from '@lowlat/onnx'
+import { checkType } from './ort-types.ts'
 import type { OrtModel } from './protocol.ts'
 
 interface PreparedModel {
@@ -17,7 +25,9 @@ interface PreparedModel {
 export async function prepareModel(model: ModelSource, precision: Precision): Promise<PreparedModel> {
   const bytes = model.kind === 'file' ? await readModel(model.path) : model.bytes
   const message = decodeModel(bytes)
-  checkPrecision(bytes, precision)
+  const description = describeModel(bytes)
+  for (const { name, dtype } of [...description.inputs, ...description.outputs]) checkType(name, dtype)
+  checkPrecision(description, precision)
   const dependencies = await dependenciesOf(message, model)
   const constant = withConstantWeights(message)
   // Weights in files of their own are found beside the model's path, so such a model stays where it is.
@@ -40,9 +50,8 @@ async function readModel(path: string): Promise<Uint8Array> {
   }
 }
 
-function checkPrecision(bytes: Uint8Array, precision: Precision): void {
+function checkPrecision({ quantized, floatPrecision }: ModelDescription, precision: Precision): void {
   if (precision === 'model') return
-  const { quantized, floatPrecision } = describeModel(bytes)
   const actual = quantized ? 'int8' : floatPrecision === 'float16' ? 'fp16' : 'fp32'
   if (actual === precision) return
   throw new ModelError('PRECISION_UNAVAILABLE', {

@@ -85,7 +85,7 @@ export function compileOptions(path: string): InferenceSession.SessionOptions {
   }
 }
 
-/** Load what {@link compileOptions} wrote; weights are mapped from the file rather than read. */
+/** Load what {@link compileOptions} wrote; weights stay where they are mapped from the file, neither read nor copied. */
 export function loadOptions(threads: number): InferenceSession.SessionOptions {
   return {
     ...commonOptions(threads),
@@ -93,6 +93,7 @@ export function loadOptions(threads: number): InferenceSession.SessionOptions {
       session: {
         load_model_format: 'ORT',
         use_memory_mapped_ort_model: '1',
+        use_ort_model_bytes_for_initializers: '1',
         intra_op: { allow_spinning: '0' },
       },
     },

@@ -40,7 +40,7 @@ export class WorkerRunner implements Runner {
       timeline?.span('d2h', ran.endUs, ran.sentUs, 'copy from the library')
       timeline?.span('eventLoop', ran.sentUs, receivedUs)
       return Object.fromEntries(
-        ran.fetches.map(({ name, type, dims, buffer }) => [name, tensorOver(type, dims, buffer)]),
+        ran.fetches.map(({ name, type, dims, buffer }) => [name, tensorOver(name, type, dims, buffer)]),
       )
     } catch (error) {
       if (error instanceof OrtFailure) this.#spare.push(...error.buffers)
@@ -102,7 +102,7 @@ export class InlineRunner implements Runner {
       for (const name in results) {
         const { type, dims, data } = results[name]!
         const view = data as Exclude<typeof data, string[]>
-        fetches[name] = tensorOver(type, dims, view.buffer, view.byteOffset, view.byteLength)
+        fetches[name] = tensorOver(name, type, dims, view.buffer, view.byteOffset, view.byteLength)
       }
       const endUs = monotonicUs()
       onComputed(endUs - startUs)
