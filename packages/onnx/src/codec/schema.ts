@@ -5,7 +5,7 @@
 export type NumericType = 'int32' | 'int64' | 'uint64' | 'float' | 'double'
 export type ScalarType = NumericType | 'string' | 'bytes'
 
-export interface Field<T extends string = string> {
+interface Field<T extends string = string> {
   readonly number: number
   /** A scalar type or the name of a message. */
   readonly type: T

@@ -10,7 +10,7 @@ import type { ElementType, PartialShape, ValueType } from './value-type.ts'
 const READ = 'Rewire its readers first, for example with replaceUses; `value.uses` lists them.'
 
 /** What a graph keeps of its file beyond its own fields. */
-export interface GraphSource {
+interface GraphSource {
   readonly message: GraphProto
   /** value_info in the order of the file, with the value of this graph that it is about, if any. */
   readonly valueInfo: readonly { readonly info: ValueInfoProto; readonly value: Value | undefined }[]
@@ -27,7 +27,7 @@ export interface NodeSpec {
   readonly attributes?: Readonly<Record<string, AttributeInput>>
 }
 
-export interface GraphParts {
+interface GraphParts {
   readonly inputs: readonly Value[]
   readonly initializers: readonly Value[]
   readonly nodes: readonly Node[]

@@ -7,7 +7,7 @@ import { addUse, removeUse, setProducer, type Value } from './value.ts'
 
 type ValueOf<T extends AttributeValue['type']> = Extract<AttributeValue, { type: T }>['value']
 
-export interface NodeFields {
+interface NodeFields {
   readonly opType: string
   readonly domain: string
   readonly name: string

@@ -28,7 +28,7 @@ export function feedForward(g: GraphBuilder, x: Value, channels: number, hidden:
   return linear(g, 'fc2', gelu(g, linear(g, 'fc1', x, channels, hidden)), hidden, channels)
 }
 
-export interface Heads {
+interface Heads {
   /** [N, heads, S, C / heads] */
   readonly query: Value
   /** [N, heads, C / heads, S]: transposed already. */

@@ -17,19 +17,7 @@ export async function runModel(bytes: Uint8Array, feeds: OrtFeeds): Promise<OrtF
 }
 
 /** Element types that onnxruntime-node takes and gives as the typed arrays that lowlat has them in. */
-const runnable = [
-  'float32',
-  'float64',
-  'int8',
-  'uint8',
-  'int16',
-  'uint16',
-  'int32',
-  'uint32',
-  'int64',
-  'uint64',
-  'bool',
-]
+const runnable = 'float32 float64 float16 int8 uint8 int16 uint16 int32 uint32 int64 uint64 bool'.split(' ')
 
 /** Undefined for element types that this helper cannot feed. */
 export function ortTensorFrom(constant: Initializer): OrtTensor | undefined {
