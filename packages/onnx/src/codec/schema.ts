@@ -1,5 +1,5 @@
 /**
- * The messages of ONNX: field numbers and types as in onnx.proto (IR version 13), names in camelCase.
+ * The messages of ONNX: field numbers and types as in onnx.proto (IR version 11), names in camelCase.
  * Enumerations are int32 here; their values are in `constants.ts`.
  */
 export type NumericType = 'int32' | 'int64' | 'uint64' | 'float' | 'double'
