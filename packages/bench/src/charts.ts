@@ -31,23 +31,23 @@ function timeScale(lowUs: number, highUs: number, range: readonly [number, numbe
   // A row whose samples are all equal still needs an axis of some length.
   const low = Math.max(lowUs, 1e-3)
   const high = Math.max(highUs, low * 1.01)
-  const scale = high / low > LOG_FROM ? scaleLog([low, high], range) : scaleLinear([low, high], range)
-  return scale.nice()
+  // Widening a logarithmic axis to whole powers of ten could leave most of it empty.
+  return high / low > LOG_FROM ? scaleLog([low, high], range) : scaleLinear([low, high], range).nice()
 }
 
 type TimeScale = ReturnType<typeof timeScale>
 
 /** Ticks with room for their labels: of a logarithmic axis only powers of ten, and 2 and 5 times them on short ones. */
-function ticksOf(scale: TimeScale): number[] {
-  const ticks = scale.ticks(6)
+function ticksOf(scale: TimeScale, count: number): number[] {
+  const ticks = scale.ticks(count)
   const [low, high] = scale.domain() as [number, number]
   if (!('base' in scale)) return ticks
-  const leading = high / low > 200 ? [1] : [1, 2, 5]
+  const leading = high / low > 1000 ? [1] : high / low > 100 ? [1, 3] : [1, 2, 5]
   return ticks.filter((tick) => leading.includes(Math.round(tick / 10 ** Math.floor(Math.log10(tick) + 1e-9))))
 }
 
-function timeAxis(scale: TimeScale, top: number, bottom: number): string {
-  return ticksOf(scale)
+function timeAxis(scale: TimeScale, top: number, bottom: number, count: number): string {
+  return ticksOf(scale, count)
     .map((us) => {
       const x = round(scale(us))
       return `<line class="grid" x1="${x}" x2="${x}" y1="${top}" y2="${bottom}"/><text class="tick" x="${x}" y="${bottom + 16}" text-anchor="middle">${formatTick(us)}</text>`
@@ -105,7 +105,7 @@ export function cdfChart(series: readonly Series[], title: string): string {
   })
   const summary = series.map(({ label, sortedUs }) => `${label}: ${describe(sortedUs)}`).join('; ')
   return `<svg viewBox="0 0 ${width} ${height}" role="img" aria-label="${escapeHtml(`${title}. ${summary}`)}">
-${timeAxis(x, top, bottom)}${rows.join('')}
+${timeAxis(x, top, bottom, 7)}${rows.join('')}
 ${curves.join('\n')}
 <text class="axis" x="${(left + width - right) / 2}" y="${height - 8}" text-anchor="middle">latency</text>
 </svg>`
@@ -133,7 +133,7 @@ export function histogramChart(series: Series, [lowUs, highUs]: readonly [number
     return `<line class="mark" x1="${at}" x2="${at}" y1="${top - 4}" y2="${bottom}"/><text class="tick" x="${at + (end ? -3 : 3)}" y="${top - 6}" text-anchor="${end ? 'end' : 'start'}">p${q * 100}</text>`
   })
   return `<svg viewBox="0 0 ${width} ${height}" role="img" aria-label="${escapeHtml(`Histogram of ${label}: ${describe(sortedUs)}`)}">
-${timeAxis(x, top, bottom)}${bars.join('')}
+${timeAxis(x, top, bottom, 4)}${bars.join('')}
 <line class="base" x1="${left}" x2="${width - right}" y1="${bottom}" y2="${bottom}"/>${marks.join('')}
 </svg>`
 }

@@ -64,6 +64,19 @@ export class TaskProcess implements AsyncDisposable {
   }
 }
 
+/** One task in a process of its own. @throws as {@link TaskProcess.perform}. */
+export async function performAlone<K extends TaskKind>(
+  kind: K,
+  request: Tasks[K]['request'],
+): Promise<Tasks[K]['response']> {
+  const process = new TaskProcess()
+  try {
+    return await process.perform(kind, request)
+  } finally {
+    await process[Symbol.asyncDispose]()
+  }
+}
+
 function errorFrom({ message, code = 'RUN_FAILED', remedy = '' }: ErrorReport): LowlatError {
   return new LowlatError(code, { message: withoutRemedy({ message, remedy }), remedy })
 }

@@ -41,7 +41,7 @@ const RELEVANT_FLAGS =
 
 const method = {
   percentiles: 'nearest rank: the smallest sample that the given share of samples does not exceed',
-  p999Us: 'the maximum where a row has fewer than 1000 samples',
+  fewSamples: 'the maximum stands for p90, p99, p99.9 where a row has fewer than 10, 100, 1000 samples',
   latency: 'of a query: one request, eight in multi-stream; in server from the scheduled arrival',
   server: `Poisson arrivals at ${SERVER_LOAD * 100} % of what the slower subject serves one after the other`,
   throughput: 'images (rows of a batch) per second; in coldstart, starts per second',

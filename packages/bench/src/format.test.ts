@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { formatBytes, formatDifference, formatP999, formatRate, formatSpeedUp, formatTime } from './format.ts'
+import { formatBytes, formatDifference, formatPercentile, formatRate, formatSpeedUp, formatTime } from './format.ts'
 
 describe('figures', () => {
   it('show three digits in the unit that suits them', () => {
@@ -24,9 +24,9 @@ describe('figures', () => {
     expect(formatDifference(-1170)).toBe('−1.17 ms')
   })
 
-  it('mark a p99.9 that is only the maximum', () => {
-    expect(formatP999(5000, 999)).toBe('≤ 5.00 ms')
-    expect(formatP999(5000, 1000)).toBe('5.00 ms')
+  it('mark a percentile that is only the maximum', () => {
+    expect(formatPercentile(5000, 0.999, 999)).toBe('≤ 5.00 ms')
+    expect(formatPercentile(5000, 0.999, 1000)).toBe('5.00 ms')
   })
 
   it('put ratios into words', () => {

@@ -13,9 +13,9 @@ export function formatDifference(us: number): string {
   return `${us < 0 ? '−' : '+'}${formatTime(Math.abs(us))}`
 }
 
-/** The 99.9th percentile, marked where it is only the maximum. */
-export function formatP999(us: number, samples: number): string {
-  return isResolved(samples, 0.999) ? formatTime(us) : `≤ ${formatTime(us)}`
+/** A percentile, marked where so few samples were taken that it is only the maximum. */
+export function formatPercentile(us: number, q: number, samples: number): string {
+  return isResolved(samples, q) ? formatTime(us) : `≤ ${formatTime(us)}`
 }
 
 export function formatRate(perSecond: number): string {

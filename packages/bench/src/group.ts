@@ -26,7 +26,7 @@ export interface Group<S extends Row['scenario'] = Row['scenario']> {
 }
 
 /** What was measured of one subject. */
-export interface Measured extends ProcessCost {
+interface Measured extends ProcessCost {
   readonly samplesUs: Float64Array
   readonly requests: number
   /** Time in which the requests were served. */

@@ -40,8 +40,11 @@ const of: Record<SuiteName, (...args: Parameters<Summarize>) => Highlight[]> = {
     const addedUs = own.p50Us - peer.p50Us
     const both = `${formatTime(own.p50Us)} against ${formatTime(peer.p50Us)}, ${peer.subject}`
     // Of runs of microseconds the factor says little.
-    const figure = peer.p50Us > 1000 ? `${(own.p50Us / peer.p50Us).toFixed(3)}x` : formatDifference(addedUs)
-    return [{ figure, claim: `time of a session's run, ${own.model}`, detail: `${both}: ${formatDifference(addedUs)}` }]
+    if (peer.p50Us < 1000) {
+      return [{ figure: formatDifference(addedUs), claim: `added by a session, ${own.model}`, detail: both }]
+    }
+    const figure = `${(own.p50Us / peer.p50Us).toFixed(3)}x`
+    return [{ figure, claim: `the time of a plain run, ${own.model}`, detail: `${both}: ${formatDifference(addedUs)}` }]
   }),
   preprocess: suiteOf('preprocess', (own, peer, group) => {
     const others = group.filter((row) => !row.peer && row !== own)

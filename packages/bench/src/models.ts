@@ -8,7 +8,7 @@ import { describeModel, generateModel, type ModelName } from '@lowlat/onnx'
 import type { ModelFacts } from './subjects/spec.ts'
 
 /** Stands wherever a generated model is shown. */
-export const GENERATED = 'generated weights, latency only'
+const GENERATED = 'generated weights, latency only'
 
 /** A model as the command line names it: one that is generated, or a file. */
 export type ModelChoice =
@@ -26,7 +26,7 @@ export async function loadModelFacts(choice: ModelChoice): Promise<ModelFacts> {
   return { path, label: labelOf(choice), inputs, imageSize: imageSizeOf(inputs, outputs) }
 }
 
-export function labelOf(choice: ModelChoice): string {
+function labelOf(choice: ModelChoice): string {
   return choice.kind === 'file' ? choice.path : `${choice.name} (${GENERATED})`
 }
 

@@ -17,7 +17,7 @@ describe('parseCommandLine', () => {
         precisions: ['fp32'],
         scenarios: scenarioNames,
         batches: [1],
-        seconds: 10,
+        seconds: 8,
       },
     })
   })

@@ -28,7 +28,7 @@ export interface CommandLine {
 const precisions: readonly Precision[] = ['model', 'fp32', 'fp16', 'int8']
 const MAX_BATCH = 1024
 const MAX_SECONDS = 3600
-const defaults = { model: 'resnet50', backend: 'cpu,cuda,trt', precision: 'fp32', batch: '1', duration: '10' }
+const defaults = { model: 'resnet50', backend: 'cpu,cuda,trt', precision: 'fp32', batch: '1', duration: '8' }
 
 const flags = {
   model: { type: 'string' },

@@ -27,8 +27,8 @@ export interface Absence {
 }
 
 export interface Opened {
-  /** Median latency of the last warm-up requests. */
-  readonly latencyUs: number
+  /** Latency of the fastest warm-up request: what the subject takes when nothing gets in its way. */
+  readonly fastestUs: number
   /** Checksums of the first answers, to compare subjects by. */
   readonly answers: readonly number[]
 }

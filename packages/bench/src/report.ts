@@ -18,7 +18,6 @@ export interface Row {
   readonly p50Us: number
   readonly p90Us: number
   readonly p99Us: number
-  /** The maximum where there are fewer than 1000 samples. */
   readonly p999Us: number
   /** Images (rows of a batch) per second; in coldstart, starts per second. */
   readonly throughput: number

@@ -2,13 +2,12 @@ import { monotonicUs, systemClock } from '@lowlat/core'
 import { cpuTimeUs, LoopDelay, peakRssBytes } from './process-cost.ts'
 import type { ColdStart, Opened, ProcessCost, SliceRequest, SliceResult } from './protocol.ts'
 import { scenarios } from './scenarios/definitions.ts'
-import { median } from './statistics.ts'
 import { subjectFactory } from './subjects/create.ts'
 import type { Subject, SubjectSpec } from './subjects/spec.ts'
 
 const WARM_UP_US = 500_000
 const WARM_UP_REQUESTS = 5
-/** Enough for a stable median of subjects that answer in microseconds. */
+/** Enough for subjects that answer in microseconds to be compiled and warm. */
 const WARM_UP_MAX_REQUESTS = 20_000
 const COMPARED_ANSWERS = 4
 
@@ -23,21 +22,19 @@ export class SubjectHost {
   async open(spec: SubjectSpec): Promise<Opened> {
     this.#subject = await (await subjectFactory(spec))()
     const answers: number[] = []
-    const latenciesUs: number[] = []
     const startUs = monotonicUs()
     let nowUs = startUs
-    while (
-      latenciesUs.length < WARM_UP_REQUESTS ||
-      (nowUs - startUs < WARM_UP_US && latenciesUs.length < WARM_UP_MAX_REQUESTS)
-    ) {
+    let fastestUs = Number.POSITIVE_INFINITY
+    let requests = 0
+    while (requests < WARM_UP_REQUESTS || (nowUs - startUs < WARM_UP_US && requests < WARM_UP_MAX_REQUESTS)) {
       const sentUs = monotonicUs()
       const answer = await this.#request()
       nowUs = monotonicUs()
-      latenciesUs.push(nowUs - sentUs)
+      fastestUs = Math.min(fastestUs, nowUs - sentUs)
+      requests++
       if (answers.length < COMPARED_ANSWERS) answers.push(answer)
     }
-    const settled = latenciesUs.slice(Math.floor(latenciesUs.length / 2))
-    return { latencyUs: median(settled), answers }
+    return { fastestUs, answers }
   }
 
   async slice({ scenario, durationUs, maxSamples, arrivals }: SliceRequest): Promise<SliceResult> {

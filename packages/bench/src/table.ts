@@ -1,15 +1,15 @@
 import Table from 'cli-table3'
 import type { Environment } from './environment.ts'
-import { formatBytes, formatP999, formatRate, formatSpeedUp, formatTime } from './format.ts'
+import { formatBytes, formatPercentile, formatRate, formatSpeedUp, formatTime } from './format.ts'
 import { highlightsOf } from './highlights.ts'
 import { groupRows, type MeasuredRow, type Report, suiteNames } from './report.ts'
 
 /** The columns of the terminal's and of the HTML report's tables. */
 export const columns: readonly { readonly head: string; readonly cell: (row: MeasuredRow) => string }[] = [
   { head: 'p50', cell: (row) => formatTime(row.p50Us) },
-  { head: 'p90', cell: (row) => formatTime(row.p90Us) },
-  { head: 'p99', cell: (row) => formatTime(row.p99Us) },
-  { head: 'p99.9', cell: (row) => formatP999(row.p999Us, row.samplesUs.length) },
+  { head: 'p90', cell: (row) => formatPercentile(row.p90Us, 0.9, row.samplesUs.length) },
+  { head: 'p99', cell: (row) => formatPercentile(row.p99Us, 0.99, row.samplesUs.length) },
+  { head: 'p99.9', cell: (row) => formatPercentile(row.p999Us, 0.999, row.samplesUs.length) },
   { head: 'per s', cell: (row) => formatRate(row.throughput) },
   { head: 'CPU', cell: (row) => formatTime(row.cpuUs) },
   { head: 'loop p99', cell: (row) => formatTime(row.eventLoopDelayP99Us) },
@@ -20,7 +20,7 @@ export const columns: readonly { readonly head: string; readonly cell: (row: Mea
 export const legend = [
   'vs peer: p50 of the peer / p50 of the row (offline: throughput); overhead: time of the row / time of the peer',
   'CPU: all threads of the process, per image · loop p99: how late a 1 ms timer fires · RSS: peak of the process',
-  '≤: fewer than 1000 samples, so the maximum stands for p99.9',
+  '≤: the maximum, where there are too few samples for the percentile (10 for p90, 100 for p99, 1000 for p99.9)',
 ]
 
 /** As tables in plain text, with what they come down to and what could not be measured. */

@@ -11,7 +11,7 @@ export const SERVER_LOAD = 0.7
 
 export type ScenarioName = 'single-stream' | 'multi-stream' | 'server' | 'offline'
 
-export interface Scenario {
+interface Scenario {
   /** One sentence for tables and reports. */
   readonly description: string
   run(issue: Issue, limits: SliceLimits, arrivals: Arrivals): Promise<Slice>

@@ -5,7 +5,7 @@ import { mersenne } from 'pure-rand/generator/mersenne'
 /** Size of axes that the model leaves open, other than the first (the batch): a medium sentence for text models. */
 const OPEN_AXIS = 128
 
-export interface SyntheticInput {
+interface SyntheticInput {
   readonly name: string
   readonly dtype: DType
   readonly shape: readonly number[]

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { isLowlatError } from '@lowlat/core'
-import { TaskProcess } from '../child-process.ts'
+import { performAlone } from '../child-process.ts'
 import { type Entry, failureOf, type Group, isNotHere, rowOf, unavailableOf, withRatios } from '../group.ts'
 import type { ColdStart } from '../protocol.ts'
 import type { Failure, MeasuredRow, Outcome, Unavailable } from '../report.ts'
@@ -34,7 +34,7 @@ export function coldStartSteps({ model, backends, precisions, seconds, folder }:
       return { subject, backend, peer: false, spec: specOf(0), specOf }
     }
     const plain: SubjectSpec = { kind: 'plain', load }
-    const cache = join(folder, `plans-${precision}`)
+    const cache = join(folder, `cold-${precision}`)
     const entries = [
       ...backends.flatMap((backend) => [
         lowlat('lowlat, warm plan cache', backend, () => join(cache, 'warm')),
@@ -75,7 +75,7 @@ async function runColdStarts(
     const order = repetition % 2 === 0 ? [...starts.keys()] : [...starts.keys()].reverse()
     for (const [turn, entry] of order.entries()) {
       try {
-        const start = await startOnce(entry.specOf(repetition))
+        const start = await performAlone('coldStart', entry.specOf(repetition))
         if (repetition > 0) starts.get(entry)?.push(start)
       } catch (error) {
         starts.delete(entry)
@@ -90,15 +90,6 @@ async function runColdStarts(
   }
   const rows = [...starts].map(([entry, measured]) => rowFrom(group, entry, measured))
   return { rows: withRatios(rows), unavailable, failures }
-}
-
-async function startOnce(spec: SubjectSpec): Promise<ColdStart> {
-  const process = new TaskProcess()
-  try {
-    return await process.perform('coldStart', spec)
-  } finally {
-    await process[Symbol.asyncDispose]()
-  }
 }
 
 function rowFrom(group: ColdGroup, entry: ColdEntry, starts: readonly ColdStart[]): MeasuredRow {

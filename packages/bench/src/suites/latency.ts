@@ -1,7 +1,7 @@
 import type { Entry } from '../group.ts'
 import type { ScenarioName } from '../scenarios/definitions.ts'
 import type { Load } from '../subjects/spec.ts'
-import { MAX_SAMPLES, PLAIN, type Step, type SuiteSettings } from './settings.ts'
+import { MAX_SAMPLES, PLAIN, planFolder, type Step, type SuiteSettings } from './settings.ts'
 import { stepOf } from './step.ts'
 
 /**
@@ -19,7 +19,11 @@ export function latencySteps(settings: SuiteSettings): Step[] {
           subject: model.imageSize === undefined ? 'lowlat session' : 'lowlat pipeline',
           backend,
           peer: false,
-          spec: { kind: 'lowlat', load, session: { backend, precision, backendOptions: tunedFor(scenario) } },
+          spec: {
+            kind: 'lowlat',
+            load,
+            session: { backend, precision, cacheFolder: planFolder(settings), backendOptions: tunedFor(scenario) },
+          },
         }))
         entries.push({ subject: PLAIN, backend: 'none', peer: true, spec: { kind: 'plain', load } })
         const group = { suite: 'latency', model: model.label, precision, scenario, batch, entries } as const

@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import type { Precision } from '@lowlat/core'
 import type { JpegSet } from '../images.ts'
 import type { Outcome } from '../report.ts'
@@ -28,10 +29,13 @@ export interface Step {
   run(onProgress: (share: number) => void): Promise<Outcome>
 }
 
+/** Where this run keeps its plans; the user's own cache is left alone. */
+export const planFolder = ({ folder }: SuiteSettings): string => join(folder, 'plans')
+
 export const PLAIN = 'plain onnxruntime-node'
 
 /** Enough for a 99.9th percentile with dozens of samples beyond it. */
 export const MAX_SAMPLES = 50_000
 
 /** Starting the processes, loading and warming up, per subject. */
-export const OPEN_SECONDS = 1.5
+export const OPEN_SECONDS = 2
