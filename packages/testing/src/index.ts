@@ -1,4 +1,5 @@
 export { denseModel, gatherModel, identityModel, smallModel, sumModel } from './contract/models.ts'
+export { type OperatorSuite, testOperatorCases } from './contract/operator-cases.ts'
 export { type BackendSuite, testBackend } from './contract/test-backend.ts'
 export { FakeClock } from './fake-clock.ts'
 export {

@@ -69,12 +69,13 @@ export function nullBackend(options: NullBackendOptions = {}): Backend & { log: 
         inspect: () => ({ backend: 'null', properties: { runUs } }),
         async createContext() {
           return {
-            async run(feeds) {
+            async run(feeds, { outputs: wanted } = {}) {
               log.runs++
               log.maxRunning = Math.max(log.maxRunning, ++log.running)
               try {
                 if (runUs > 0) await new Promise<void>((resolve) => clock.setTimer(runUs, resolve))
-                return compute(feeds)
+                const fetches = compute(feeds)
+                return wanted ? Object.fromEntries(wanted.map((name) => [name, fetches[name]!])) : fetches
               } finally {
                 log.running--
               }
