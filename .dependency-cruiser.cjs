@@ -1,10 +1,5 @@
 // Imports run downward only, and packages on one level do not know each other.
-const levels = [
-  ['core'],
-  ['onnx'],
-  ['backend-cpu', 'preprocess', 'postprocess'],
-  ['bench'],
-]
+const levels = [['core'], ['onnx'], ['backend-cpu', 'preprocess', 'postprocess'], ['bench']]
 
 /** What each package may import; a test may also import `testing`, which stands on core and onnx. */
 const allowed = Object.fromEntries(
@@ -61,6 +56,9 @@ module.exports = {
     exclude: { path: '(^|/)dist/' },
     tsPreCompilationDeps: true,
     tsConfig: { fileName: 'tsconfig.json' },
-    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['@lowlat/source', 'import', 'node', 'default', 'types'] },
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      conditionNames: ['@lowlat/source', 'import', 'node', 'default', 'types'],
+    },
   },
 }
