@@ -125,7 +125,7 @@ async function* pump<I, O>(
       fill()
       const slot = take()
       if (slot?.state === 'done') {
-        fill() // goes on while the consumer is busy with this value
+        setImmediate(fill) // goes on while the consumer is busy with this value
         failed = false
         yield slot.value
         failed = true
