@@ -64,6 +64,7 @@ async function* pump<I, O>(
   const slots: Slot<O>[] = [] // in input order
   const running = new Set<Promise<void>>()
   let pulling = false
+  let handing: 0 | 1 = 0
   let sourceState: { done: boolean; error?: { value: unknown } } = { done: false }
   let count = 0
   let wake = () => {}
@@ -89,7 +90,7 @@ async function* pump<I, O>(
     running.add(task)
   }
   const fill = () => {
-    if (!sourceState.done && !pulling && slots.length < maxInFlight && !signal.aborted) void pull()
+    if (!sourceState.done && !pulling && slots.length + handing < maxInFlight && !signal.aborted) void pull()
   }
   const pull = async () => {
     pulling = true
@@ -125,10 +126,17 @@ async function* pump<I, O>(
       fill()
       const slot = take()
       if (slot?.state === 'done') {
-        setImmediate(fill) // goes on while the consumer is busy with this value
+        // The value counts until the consumer has it; then the pump goes on, even while the consumer is busy.
+        handing = 1
+        const handed = setImmediate(() => {
+          handing = 0
+          fill()
+        })
         failed = false
         yield slot.value
         failed = true
+        clearImmediate(handed)
+        handing = 0
       } else if (slot?.state === 'failed') throw slot.error
       else if (slot) continue
       else if (signal.aborted && running.size === 0) throw abortError(signal, 'while the stream ran')
