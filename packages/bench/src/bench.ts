@@ -1,4 +1,5 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { rmSync } from 'node:fs'
+import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { TaskProcess } from './child-process.ts'
@@ -33,6 +34,9 @@ export interface Progress {
 export async function runBench(options: BenchOptions, progress: Progress): Promise<Report> {
   const environment = await readEnvironment(options.seconds)
   const folder = await mkdtemp(join(tmpdir(), 'lowlat-bench-'))
+  // Plans take hundreds of megabytes: they go also when the process is ended by a signal's handler.
+  const cleanUp = () => rmSync(folder, { recursive: true, force: true })
+  process.once('exit', cleanUp)
   try {
     progress.onStep('preparing the model and the images', 0)
     const { settings, unavailable } = await prepare(options, folder)
@@ -52,7 +56,8 @@ export async function runBench(options: BenchOptions, progress: Progress): Promi
     }
     return { environment, rows, unavailable, failures }
   } finally {
-    await rm(folder, { recursive: true, force: true })
+    process.off('exit', cleanUp)
+    cleanUp()
   }
 }
 

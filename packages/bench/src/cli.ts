@@ -19,6 +19,15 @@ async function main(): Promise<void> {
   }
   await checkWritable(command)
   const progress = createProgress(process.stderr)
+  for (const [signal, number] of [
+    ['SIGINT', 2],
+    ['SIGTERM', 15],
+  ] as const) {
+    process.once(signal, () => {
+      progress.stop()
+      process.exit(128 + number)
+    })
+  }
   try {
     const report = await runBench(command.options, progress)
     progress.stop()

@@ -16,6 +16,7 @@ function barProgress(stream: NodeJS.WriteStream): Progress & { stop(): void } {
     barCompleteChar: '█',
     barIncompleteChar: '░',
     hideCursor: true,
+    gracefulExit: false,
     clearOnComplete: true,
   })
   bar.start(100, 0, { title: '' })

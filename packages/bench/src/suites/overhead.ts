@@ -22,6 +22,22 @@ export function overheadSteps(settings: SuiteSettings): Step[] {
     cacheFolder,
     backendOptions: { cpu: { placement: 'inline' } },
   } as const
+  const inlineStep = stepOf({
+    ...common,
+    model: tinyModel.label,
+    precision: 'fp32',
+    entries: [
+      {
+        subject: 'lowlat session, inline',
+        backend: 'cpu',
+        peer: false,
+        spec: { kind: 'lowlat', load: tiny, session: inline },
+      },
+      { ...plain, spec: { kind: 'plain', load: tiny } },
+    ],
+    seconds: seconds * MICRO_SHARE,
+    sameAnswers: true,
+  })
   return [
     ...precisions.map((precision) => {
       const entries: Entry[] = backends.map((backend) => ({
@@ -33,22 +49,7 @@ export function overheadSteps(settings: SuiteSettings): Step[] {
       entries.push({ ...plain, spec: { kind: 'plain', load } })
       return stepOf({ ...common, model: model.label, precision, entries, seconds, sameAnswers: true })
     }),
-    stepOf({
-      ...common,
-      model: tinyModel.label,
-      precision: 'fp32',
-      entries: [
-        {
-          subject: 'lowlat session, inline',
-          backend: 'cpu',
-          peer: false,
-          spec: { kind: 'lowlat', load: tiny, session: inline },
-        },
-        { ...plain, spec: { kind: 'plain', load: tiny } },
-      ],
-      seconds: seconds * MICRO_SHARE,
-      sameAnswers: true,
-    }),
+    ...(model.path === tinyModel.path ? [] : [inlineStep]),
     stepOf({
       ...common,
       model: 'no model (a backend that returns its input)',
