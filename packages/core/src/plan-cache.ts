@@ -88,7 +88,8 @@ export class PlanCache {
       await utimes(manifest, new Date(), new Date()).catch(() => {})
       return plan
     } catch (error) {
-      if (isMissing(error)) return undefined
+      // Gone, or going: another process may be removing it at this moment.
+      if (isMissing(error) || !(await stat(manifest).catch(ifMissing))) return undefined
       return this.reject(key, messageOf(error))
     }
   }
