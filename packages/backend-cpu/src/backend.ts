@@ -3,13 +3,12 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { cpus, totalmem } from 'node:os'
 import { dirname, join } from 'node:path'
-import { AbortError, type Backend, ModelError, messageOf, type Plan, type Probe } from '@lowlat/core'
+import { type Backend, ModelError, messageOf, type Plan, type Probe } from '@lowlat/core'
+import { compileInProcess } from './compile.ts'
 import { CpuEngine } from './engine.ts'
 import { cpuFlags, usableCores } from './machine.ts'
 import { compileOptions, parseCpuOptions } from './options.ts'
-import { compileError } from './ort-errors.ts'
 import { tensorInfoFrom } from './ort-types.ts'
-import { OrtWorker } from './ort-worker.ts'
 
 /** The CPU through ONNX Runtime: always there, nothing to install beside this package. */
 export function createBackend(): Backend {
@@ -22,28 +21,17 @@ export function createBackend(): Backend {
       parseCpuOptions(options.backendOptions)
       // Only a model that is not in the plan cache has to be understood.
       const { prepareModel } = await import('./model.ts')
-      const { source, dependencies } = await prepareModel(model, options.precision)
+      const prepared = await prepareModel(model, options)
       const path = join(options.workFolder, 'model.ort')
-      const worker = new OrtWorker({ kind: 'create', model: source, options: compileOptions(path) })
-      const stop = () => void worker.dispose()
-      options.signal?.addEventListener('abort', stop, { once: true })
-      try {
-        const created = await worker.create()
-        return {
-          backend: 'cpu',
-          inputs: created.inputs.map(tensorInfoFrom),
-          outputs: created.outputs.map(tensorInfoFrom),
-          profiles: options.profiles,
-          metadata: { onnxruntime: ortPackage().version, machine: machineKey() },
-          payload: { kind: 'file', path },
-          dependencies,
-        }
-      } catch (error) {
-        if (options.signal?.aborted) throw abortedError(options.signal)
-        throw compileError(error)
-      } finally {
-        options.signal?.removeEventListener('abort', stop)
-        await worker.dispose()
+      const created = await compileInProcess(prepared.path, compileOptions(path), options.signal)
+      return {
+        backend: 'cpu',
+        inputs: created.inputs.map(tensorInfoFrom),
+        outputs: created.outputs.map(tensorInfoFrom),
+        profiles: options.profiles,
+        metadata: { onnxruntime: ortPackage().version, machine: machineKey() },
+        payload: { kind: 'file', path },
+        dependencies: prepared.dependencies,
       }
     },
 
@@ -116,13 +104,5 @@ function checkPlan({ backend, metadata }: Plan): void {
     remedy: 'Compile the model on this machine with this version.',
     expected,
     received: { backend, ...metadata },
-  })
-}
-
-function abortedError({ reason }: AbortSignal): AbortError {
-  return new AbortError({
-    message: 'Compiling the model was aborted by its signal.',
-    remedy: 'Nothing to mend: the caller asked for it.',
-    cause: reason,
   })
 }

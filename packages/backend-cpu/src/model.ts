@@ -1,6 +1,14 @@
-import { readFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { type FileStamp, ModelError, type ModelSource, messageOf, type Precision, stampOf } from '@lowlat/core'
+import {
+  type CompileOptions,
+  type FileStamp,
+  ModelError,
+  type ModelSource,
+  messageOf,
+  type Precision,
+  stampOf,
+} from '@lowlat/core'
 import {
   decodeModel,
   describeModel,
@@ -10,19 +18,22 @@ import {
   type ModelProto,
 } from '@lowlat/onnx'
 import { checkType } from './ort-types.ts'
-import type { OrtModel } from './protocol.ts'
 
 interface PreparedModel {
-  readonly source: OrtModel
+  readonly path: string
   /** Files beside the model that hold weights. */
   readonly dependencies: readonly FileStamp[]
 }
 
 /**
- * Checks a model before it goes to ONNX Runtime, whose own messages name neither the fault nor the remedy.
+ * Checks a model before it goes to ONNX Runtime, whose own messages name neither the fault nor the remedy. A model that
+ * came as bytes, or has to be changed, is written to `workFolder`.
  * @throws ModelError MODEL_NOT_FOUND, MODEL_INVALID, MODEL_UNSUPPORTED or PRECISION_UNAVAILABLE.
  */
-export async function prepareModel(model: ModelSource, precision: Precision): Promise<PreparedModel> {
+export async function prepareModel(
+  model: ModelSource,
+  { precision, workFolder }: Pick<CompileOptions, 'precision' | 'workFolder'>,
+): Promise<PreparedModel> {
   const bytes = model.kind === 'file' ? await readModel(model.path) : model.bytes
   const message = decodeModel(bytes)
   const description = describeModel(bytes)
@@ -31,10 +42,11 @@ export async function prepareModel(model: ModelSource, precision: Precision): Pr
   const dependencies = await dependenciesOf(message, model)
   const constant = withConstantWeights(message)
   // Weights in files of their own are found beside the model's path, so such a model stays where it is.
-  if (model.kind === 'file' && (constant === message || dependencies.length > 0)) {
-    return { source: { path: model.path }, dependencies }
-  }
-  return { source: { bytes: constant === message ? bytes : encodeModel(constant) }, dependencies }
+  if (model.kind === 'file' && (constant === message || dependencies.length > 0))
+    return { path: model.path, dependencies }
+  const path = join(workFolder, 'model.onnx')
+  await writeFile(path, constant === message ? bytes : encodeModel(constant))
+  return { path, dependencies }
 }
 
 async function readModel(path: string): Promise<Uint8Array> {

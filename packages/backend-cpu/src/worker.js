@@ -1,22 +1,21 @@
 // @ts-check
 /**
- * Runs one ONNX Runtime session, which executes synchronously and would otherwise block the application's event loop.
- * Plain JavaScript, so that a worker starts from source without a build or a loader.
+ * Holds one ONNX Runtime session, which executes synchronously and would otherwise block the application's event loop.
+ * Runs in a worker thread for requests, and in a child process for compiling. Plain JavaScript, so that both start from
+ * source without a build or a loader.
  */
 import { parentPort } from 'node:worker_threads'
 import { InferenceSession, Tensor } from 'onnxruntime-node'
 
 /** @import { Created, Ran, WireTensor, WorkerCall, WorkerReply } from './protocol.ts' */
 
-const port = parentPort
-if (!port) throw new Error('worker.js runs in a worker thread only')
-
 /** @type {InferenceSession | undefined} */
 let session
 
 const nowUs = () => Number(process.hrtime.bigint()) / 1000
 
-port.on('message', async (/** @type {WorkerCall} */ call) => {
+const inbox = parentPort ?? process
+inbox.on('message', async (/** @type {WorkerCall} */ call) => {
   const buffers = call.kind === 'run' ? call.feeds.map((feed) => feed.buffer) : []
   try {
     const reply = call.kind === 'create' ? await create(call) : await run(call, buffers)
@@ -30,7 +29,8 @@ port.on('message', async (/** @type {WorkerCall} */ call) => {
 
 /** @type {(reply: WorkerReply, transfer: ArrayBuffer[]) => void} */
 function send(reply, transfer) {
-  port?.postMessage(reply, transfer)
+  if (parentPort) parentPort.postMessage(reply, transfer)
+  else process.send?.(reply)
 }
 
 /** @type {(call: Extract<WorkerCall, { kind: 'create' }>) => Promise<Created>} */
