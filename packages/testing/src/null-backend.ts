@@ -48,7 +48,7 @@ export function nullBackend(options: NullBackendOptions = {}): Backend & { log: 
     name: 'null',
     log,
     probe: async () => ({ available: true, devices: [{ name: 'nothing' }] }),
-    planKey: async () => ({ version: 1 }),
+    planKey: async () => ({ inputs, outputs }),
     async compile(_model, { profiles }) {
       log.compiles++
       return {
