@@ -35,12 +35,8 @@ describe('the system clock', () => {
 
   it('fires an earlier timer before a later one', async () => {
     const order: string[] = []
-    await Promise.all([
-      after(20_000).then(() => order.push('20 ms')),
-      after(0).then(() => order.push('now')),
-      after(4_000).then(() => order.push('4 ms')),
-    ])
-    expect(order).toEqual(['now', '4 ms', '20 ms'])
+    await Promise.all([after(60_000).then(() => order.push('60 ms')), after(4_000).then(() => order.push('4 ms'))])
+    expect(order).toEqual(['4 ms', '60 ms'])
   })
 
   it('does not fire what was cancelled, and forgives cancelling late or twice', async () => {

@@ -9,14 +9,14 @@ import { integerKnob, stringKnob } from './knobs.ts'
 import { sha256Of, stampOf } from './model-source.ts'
 import { decodeEntry, encodeEntry, hashOf, stampSchema } from './plan-entry.ts'
 
-export const cacheFolderKnob = stringKnob({
+const cacheFolderKnob = stringKnob({
   name: 'LOWLAT_CACHE_DIR',
   description: 'Folder of the plan cache.',
   default: '',
   defaultText: "lowlat in the user's cache folder",
 })
 
-export const cacheSizeKnob = integerKnob({
+const cacheSizeKnob = integerKnob({
   name: 'LOWLAT_CACHE_MAX_BYTES',
   description: 'Size in bytes beyond which the least recently used plans are removed.',
   default: 8 * 2 ** 30,
