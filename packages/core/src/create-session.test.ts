@@ -1,12 +1,12 @@
 import { channel, tracingChannel } from 'node:diagnostics_channel'
-import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { type NullBackendOptions, nullBackend } from '@lowlat/testing'
 import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { Backend, Engine, Probe, TensorInfo } from './contract.ts'
-import { createSession, createSessionFromFile } from './create-session.ts'
+import { createSession } from './create-session.ts'
 import { BackendError, type ErrorCode, ModelError } from './errors.ts'
 import type { SessionOptions } from './session-options.ts'
 import { Tensor } from './tensor.ts'
@@ -230,132 +230,6 @@ describe('options', () => {
     const profiles = [{ x: { min: [1, 3], opt: [1, 3], max: [1, 3] } }]
     await expect(createSession(bytes, { backend, profiles })).rejects.toMatchObject({ code: 'PROFILE_INVALID' })
     expect(await readdir(join(folder, 'cache'))).toEqual(['work'])
-  })
-})
-
-describe('a JSON file', () => {
-  const write = async (content: unknown) => {
-    const file = join(folder, 'session.json')
-    await writeFile(file, typeof content === 'string' ? content : JSON.stringify(content))
-    return file
-  }
-  const named = async (name: string) => {
-    const modules = join(folder, 'node_modules', '@lowlat', `backend-${name}`)
-    await mkdir(modules, { recursive: true })
-    const manifest = { name: `@lowlat/backend-${name}`, type: 'module', exports: './index.js' }
-    await writeFile(join(modules, 'package.json'), JSON.stringify(manifest))
-    // Only what the test reads: the contract is the same wherever the value comes from.
-    await writeFile(
-      join(modules, 'index.js'),
-      `const none = async () => {}
-      export const createBackend = () => ({
-        name: '${name}',
-        probe: async () => ({ available: true, devices: [] }),
-        compile: async (model) => ({ backend: '${name}', inputs: [], outputs: [], profiles: [], metadata: model, payload: { kind: 'bytes', bytes: new Uint8Array(1) } }),
-        load: async ({ metadata }) => ({ inputs: [], outputs: [], profiles: [], inspect: () => ({ backend: '${name}', properties: metadata }), createContext: async () => ({ run: async () => ({}), [Symbol.asyncDispose]: none }), [Symbol.asyncDispose]: none }),
-      })`,
-    )
-    vi.spyOn(process, 'cwd').mockReturnValue(folder)
-  }
-
-  it('opens a session: the model and the cache folder count from the file', async () => {
-    await named('from-file')
-    const content = { $schema: 'x', model: './model.onnx', backend: ['trt', 'from-file'], contexts: 2, maxQueue: 3 }
-    for (const file of [await write(content), pathToFileURL(await write(content))]) {
-      await using session = await createSessionFromFile(file)
-      expect([session.backend, session.stats.contexts]).toEqual(['from-file', 2])
-      expect(session.inspect().properties).toEqual({ kind: 'file', path })
-    }
-  })
-
-  it.each([
-    ['{', 'CONFIG_UNREADABLE'],
-    ['', 'CONFIG_UNREADABLE'],
-    [[], 'CONFIG_INVALID'],
-    ['null', 'CONFIG_INVALID'],
-    [{}, 'CONFIG_INVALID'],
-    [{ model: '' }, 'CONFIG_INVALID'],
-    [{ model: 'model.onnx', backend: {} }, 'CONFIG_INVALID'],
-    [{ model: 'model.onnx', backends: 'cpu' }, 'CONFIG_INVALID'],
-    [{ model: 'model.onnx', signal: {} }, 'CONFIG_INVALID'],
-    [{ model: 'none.onnx' }, 'MODEL_NOT_FOUND'],
-  ])('%j: %s', async (content, code) => {
-    const file = await write(content)
-    const error = await createSessionFromFile(file).catch((thrown) => thrown)
-    expect(error).toMatchObject({ code })
-    expect(error.message).toContain(folder)
-  })
-
-  it('that is missing, a folder or no file URL', async () => {
-    await expect(createSessionFromFile(join(folder, 'no.json'))).rejects.toMatchObject({ code: 'CONFIG_UNREADABLE' })
-    await expect(createSessionFromFile(folder)).rejects.toMatchObject({ code: 'CONFIG_UNREADABLE' })
-    for (const file of [new URL('https://example.com/a.json'), 7 as never]) {
-      await expect(createSessionFromFile(file)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
-    }
-  })
-})
-
-describe('warm-up', () => {
-  const runsOf = async (options: SessionOptions, inputs: TensorInfo[]) => {
-    const shapes: string[] = []
-    const backend = nullBackend({
-      inputs,
-      outputs: [],
-      compute: ({ x }) => {
-        shapes.push(x!.shape.join('x'))
-        return {}
-      },
-    })
-    let warmedUp = 0
-    const counted: Backend = {
-      ...backend,
-      load: async (plan, load) => ({
-        ...(await backend.load(plan, load)),
-        warmedUp: async () => {
-          warmedUp++
-        },
-      }),
-    }
-    await using _ = await createSession(bytes, { backend: counted, ...options })
-    return { shapes: [...new Set(shapes)], counts: shapes.length, warmedUp }
-  }
-  const range = (min: number, opt: number, max: number) => ({ x: { min: [min, 4], opt: [opt, 4], max: [max, 4] } })
-
-  it('runs opt and max of every profile, each shape once', async () => {
-    const profiles = [range(1, 1, 2), range(2, 2, 8)]
-    const runs = await runsOf({ profiles }, [info(['batch', 4])])
-    expect(runs).toMatchObject({ shapes: ['1x4', '2x4', '8x4'], warmedUp: 1 })
-  })
-
-  it('runs every context', async () => {
-    const backend = nullBackend({ runUs: 2000 })
-    await using session = await createSession(bytes, { backend, contexts: 3 })
-    expect([backend.log.maxRunning, backend.log.runs % 3, session.idle]).toEqual([3, 0, 3])
-  })
-
-  it('without profiles runs the fixed shapes, with one row for a named batch', async () => {
-    expect(await runsOf({}, [info([2, 4])])).toMatchObject({ shapes: ['2x4'], warmedUp: 1 })
-    expect(await runsOf({}, [info([])])).toMatchObject({ shapes: [''], warmedUp: 1 })
-    // The batch may become larger, so nobody knows yet how long a run can take.
-    expect(await runsOf({}, [info(['batch', 4])])).toMatchObject({ shapes: ['1x4'], warmedUp: 0 })
-  })
-
-  it('leaves models with other open axes cold', async () => {
-    expect(await runsOf({}, [info(['batch', 'width'])])).toEqual({ shapes: [], counts: 0, warmedUp: 0 })
-  })
-
-  it('can be switched off', async () => {
-    expect(await runsOf({ warmup: false, profiles: [range(1, 1, 2)] }, [info(['batch', 4])])).toEqual({
-      shapes: [],
-      counts: 0,
-      warmedUp: 0,
-    })
-  })
-
-  it('repeats short runs, but not for ever, and needs no queue', async () => {
-    const { counts } = await runsOf({ maxQueue: 0, contexts: 2 }, [info([1, 4])])
-    expect(counts).toBeGreaterThanOrEqual(2)
-    expect(counts).toBeLessThanOrEqual(40)
   })
 })
 
