@@ -65,7 +65,6 @@ export function parseCpuOptions(options: unknown, contexts?: number): CpuOptions
 /** Failures reach the caller as typed errors; the library need not print them as well. */
 const FATAL_ONLY = 4
 
-/** Spinning threads win 5 % on an idle machine and lose the tail on a busy one, so they sleep. */
 function commonOptions(threads: number): InferenceSession.SessionOptions {
   return {
     executionMode: 'sequential',
@@ -85,7 +84,14 @@ export function compileOptions(path: string): InferenceSession.SessionOptions {
   }
 }
 
-/** Load what {@link compileOptions} wrote; weights stay where they are mapped from the file, neither read nor copied. */
+/**
+ * How long a thread that waits for work spins before it sleeps. Long enough to bridge the gaps between the layers of a
+ * run; short enough to leave the cores alone between runs, where spinning without a limit ruins the tail of whatever
+ * else wants to run.
+ */
+const SPIN_US = 50
+
+/** Load what {@link compileOptions} wrote; the file is mapped rather than read. */
 export function loadOptions(threads: number): InferenceSession.SessionOptions {
   return {
     ...commonOptions(threads),
@@ -93,8 +99,7 @@ export function loadOptions(threads: number): InferenceSession.SessionOptions {
       session: {
         load_model_format: 'ORT',
         use_memory_mapped_ort_model: '1',
-        use_ort_model_bytes_for_initializers: '1',
-        intra_op: { allow_spinning: '0' },
+        intra_op: { allow_spinning: '1', spin_duration_us: String(SPIN_US) },
       },
     },
   }
