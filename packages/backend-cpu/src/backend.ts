@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { cpus, totalmem } from 'node:os'
 import { dirname, join } from 'node:path'
-import { type Backend, ModelError, messageOf, type Plan, type Probe } from '@lowlat/core'
+import { type Backend, ModelError, messageOf, type Plan, type Probe, payloadFileName } from '@lowlat/core'
 import { compileInProcess } from './compile.ts'
 import { CpuEngine } from './engine.ts'
 import { cpuFlags, usableCores } from './machine.ts'
@@ -20,10 +20,12 @@ export function createBackend(): Backend {
     async compile(model, options) {
       parseCpuOptions(options.backendOptions)
       // Only a model that is not in the plan cache has to be understood.
-      const { prepareModel } = await import('./model.ts')
+      const [{ prepareModel }, { writePlanFile }] = await Promise.all([import('./model.ts'), import('./plan-file.ts')])
       const prepared = await prepareModel(model, options)
-      const path = join(options.workFolder, 'model.ort')
-      const created = await compileInProcess(prepared.path, compileOptions(path), options.signal)
+      const optimized = join(options.workFolder, 'optimized.onnx')
+      const created = await compileInProcess(prepared.path, compileOptions(optimized), options.signal)
+      const path = join(options.workFolder, payloadFileName)
+      await writePlanFile({ optimizedPath: optimized, modelFolder: dirname(prepared.path) }, path)
       return {
         backend: 'cpu',
         inputs: created.inputs.map(tensorInfoFrom),

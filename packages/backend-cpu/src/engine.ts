@@ -1,7 +1,19 @@
-import type { Engine, EngineReport, ExecutionContext, Feeds, Fetches, Plan, RunOptions } from '@lowlat/core'
+import { dirname } from 'node:path'
+import {
+  type Engine,
+  type EngineReport,
+  type ExecutionContext,
+  type Feeds,
+  type Fetches,
+  ModelError,
+  type Plan,
+  payloadFileName,
+  type RunOptions,
+} from '@lowlat/core'
 import { type CpuOptions, inlineLimitKnob, loadOptions } from './options.ts'
 import { loadError } from './ort-errors.ts'
 import { OrtWorker } from './ort-worker.ts'
+import { readPlanModel } from './plan-file.ts'
 import type { OrtModel } from './protocol.ts'
 import { InlineRunner, type Runner, WorkerRunner } from './runners.ts'
 
@@ -17,6 +29,21 @@ const TRIAL_RUNS = 10
 /** A worker's time beyond which a trial is pointless: one thread without wake-ups is not that much faster. */
 const TRIAL_BELOW = 8
 
+interface OpenPlan {
+  /** The model without its weights, which lie in `folder`. */
+  readonly model: Uint8Array
+  readonly folder: string
+}
+
+async function openPlan({ payload }: Plan): Promise<OpenPlan> {
+  if (payload.kind === 'file') return { model: await readPlanModel(payload.path), folder: dirname(payload.path) }
+  throw new ModelError('PLAN_INVALID', {
+    message: 'Expected the plan of the CPU backend as a file, which is mapped, got bytes.',
+    remedy: `Write the bytes to a file named '${payloadFileName}' and pass its path.`,
+    received: payload.kind,
+  })
+}
+
 /** ONNX Runtime sessions in worker threads, or in the calling thread where a run is short enough. */
 export class CpuEngine implements Engine {
   readonly inputs: Engine['inputs']
@@ -25,24 +52,26 @@ export class CpuEngine implements Engine {
   readonly preferredContexts: number
   readonly #options: CpuOptions
   readonly #model: OrtModel
+  readonly #folder: string
   #workers: readonly OrtWorker[] = []
   #inline: InlineRunner | undefined
   #contexts = 0
   /** By shape; undefined once the placement is settled. */
   #observed: Map<string, Observed> | undefined = new Map()
 
-  private constructor(plan: Plan, options: CpuOptions) {
+  private constructor(plan: Plan, { model, folder }: OpenPlan, options: CpuOptions) {
     this.inputs = plan.inputs
     this.outputs = plan.outputs
     this.profiles = plan.profiles
     this.preferredContexts = options.workers
     this.#options = options
-    this.#model = plan.payload.kind === 'file' ? { path: plan.payload.path } : { bytes: plan.payload.bytes }
+    this.#model = { bytes: model }
+    this.#folder = folder
   }
 
   /** @throws ModelError PLAN_INVALID; BackendError OUT_OF_MEMORY or WORKER_DIED. */
   static async load(plan: Plan, options: CpuOptions): Promise<CpuEngine> {
-    const engine = new CpuEngine(plan, options)
+    const engine = new CpuEngine(plan, await openPlan(plan), options)
     try {
       if (options.placement === 'inline') engine.#inline = await engine.#createInline(options.threads)
       else await engine.#startWorkers()
@@ -54,13 +83,17 @@ export class CpuEngine implements Engine {
   }
 
   async #startWorkers(): Promise<void> {
-    const session = { kind: 'create', model: this.#model, options: loadOptions(this.#options.threads) } as const
+    const session = {
+      kind: 'create',
+      model: this.#model,
+      options: loadOptions(this.#options.threads, this.#folder),
+    } as const
     this.#workers = Array.from({ length: this.#options.workers }, () => new OrtWorker(session))
     await Promise.all(this.#workers.map((worker) => worker.create()))
   }
 
   #createInline(threads: number): Promise<InlineRunner> {
-    return InlineRunner.create(this.#model, loadOptions(threads))
+    return InlineRunner.create(this.#model, loadOptions(threads, this.#folder))
   }
 
   async createContext(): Promise<ExecutionContext> {

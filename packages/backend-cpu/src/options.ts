@@ -74,16 +74,6 @@ function commonOptions(threads: number): InferenceSession.SessionOptions {
   }
 }
 
-/** Optimise an ONNX model for this machine and write it to `path` in ONNX Runtime's own format. */
-export function compileOptions(path: string): InferenceSession.SessionOptions {
-  return {
-    ...commonOptions(1),
-    graphOptimizationLevel: 'all',
-    optimizedModelFilePath: path,
-    extra: { session: { save_model_format: 'ORT', disable_prepacking: '1' } },
-  }
-}
-
 /**
  * How long a thread that waits for work spins before it sleeps. Long enough to bridge the gaps between the layers of a
  * run; short enough to leave the cores alone between runs, where spinning without a limit ruins the tail of whatever
@@ -91,14 +81,24 @@ export function compileOptions(path: string): InferenceSession.SessionOptions {
  */
 const SPIN_US = 50
 
-/** Load what {@link compileOptions} wrote; the file is mapped rather than read. */
-export function loadOptions(threads: number): InferenceSession.SessionOptions {
+/** Optimise a model for this machine and write it to `path` as ONNX. */
+export function compileOptions(path: string): InferenceSession.SessionOptions {
+  return {
+    ...commonOptions(1),
+    graphOptimizationLevel: 'all',
+    optimizedModelFilePath: path,
+    extra: { session: { disable_prepacking: '1' } },
+  }
+}
+
+/** Load a plan's model, which is optimised already; its weights are mapped from the file in `folder`. */
+export function loadOptions(threads: number, folder: string): InferenceSession.SessionOptions {
   return {
     ...commonOptions(threads),
+    graphOptimizationLevel: 'disabled',
     extra: {
       session: {
-        load_model_format: 'ORT',
-        use_memory_mapped_ort_model: '1',
+        model_external_initializers_file_folder_path: folder,
         intra_op: { allow_spinning: '1', spin_duration_us: String(SPIN_US) },
       },
     },

@@ -68,7 +68,10 @@ export interface FileStamp {
   readonly modifiedNs: string
 }
 
-/** Bytes in memory, or a file of exactly those bytes, which a backend may map instead of reading. */
+/**
+ * Bytes in memory, or a file of exactly those bytes, which a backend may map instead of reading. The file is named
+ * {@link payloadFileName}.
+ */
 export type PlanPayload =
   | { readonly kind: 'bytes'; readonly bytes: Uint8Array }
   | { readonly kind: 'file'; readonly path: string }

@@ -64,6 +64,7 @@ export { flagKnob, integerKnob, type Knob, listKnobs, stringKnob } from './knobs
 export { type ModelInput, modelSourceFrom, sha256Of, stampOf } from './model-source.ts'
 export { Pipeline, pipeline } from './pipeline.ts'
 export { type CacheRejection, PlanCache, type PlanKeyParts } from './plan-cache.ts'
+export { payloadFileName } from './plan-entry.ts'
 export { type Attachment, attachment, type ImageTransform, imageTransform, RequestContext } from './request.ts'
 export type { RequestOptions } from './request-options.ts'
 export { type BackendChoice, Session, type SessionRunOptions } from './session.ts'

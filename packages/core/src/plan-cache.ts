@@ -7,7 +7,7 @@ import type { ModelSource, OptimizationProfile, Plan } from './contract.ts'
 import { ConfigError, LowlatError, messageOf } from './errors.ts'
 import { integerKnob, stringKnob } from './knobs.ts'
 import { sha256Of, stampOf } from './model-source.ts'
-import { decodeEntry, encodeEntry, hashOf, stampSchema } from './plan-entry.ts'
+import { decodeEntry, encodeEntry, hashOf, payloadFileName, stampSchema } from './plan-entry.ts'
 
 const cacheFolderKnob = stringKnob({
   name: 'LOWLAT_CACHE_DIR',
@@ -83,7 +83,7 @@ export class PlanCache {
   async get(key: string, model: ModelSource): Promise<Plan | undefined> {
     const manifest = join(this.#entry(key), 'plan.json')
     try {
-      const plan = await decodeEntry(await readFile(manifest, 'utf8'), join(this.#entry(key), 'payload'), model)
+      const plan = await decodeEntry(await readFile(manifest, 'utf8'), join(this.#entry(key), payloadFileName), model)
       // Marks the entry as used; in a read-only cache there is nothing to evict, so failing is fine.
       await utimes(manifest, new Date(), new Date()).catch(() => {})
       return plan
@@ -118,7 +118,7 @@ export class PlanCache {
         await stage(plan, staged, work, model)
         const other = await this.#publish(staged, key, model)
         await this.#evict(key)
-        return other ?? { ...plan, payload: { kind: 'file', path: join(this.#entry(key), 'payload') } }
+        return other ?? { ...plan, payload: { kind: 'file', path: join(this.#entry(key), payloadFileName) } }
       })
     } finally {
       await rm(work, { recursive: true, force: true })
@@ -173,7 +173,7 @@ export class PlanCache {
     for (const key of await readdir(plans)) {
       const [manifest, payload] = await Promise.all([
         stat(join(plans, key, 'plan.json')).catch(ifMissing),
-        stat(join(plans, key, 'payload')).catch(ifMissing),
+        stat(join(plans, key, payloadFileName)).catch(ifMissing),
       ])
       const sizeBytes = payload?.size ?? 0
       totalBytes += sizeBytes
@@ -212,7 +212,7 @@ const hashSchema = z.extend(stampSchema, { sha256: z.string() })
 /** Makes the folder of an entry, ready to be renamed into its place. */
 async function stage(plan: Plan, folder: string, work: string, model: ModelSource): Promise<void> {
   await mkdir(folder)
-  const path = join(folder, 'payload')
+  const path = join(folder, payloadFileName)
   if (plan.payload.kind === 'bytes') await writeFile(path, plan.payload.bytes)
   else if (resolve(plan.payload.path).startsWith(join(work, sep))) await rename(plan.payload.path, path)
   else await copyFile(plan.payload.path, path) // not ours to move, perhaps the model itself

@@ -5,6 +5,9 @@ import type { FileStamp, ModelSource, Plan } from './contract.ts'
 import { isDType } from './dtype.ts'
 import { sha256Of, stampOf } from './model-source.ts'
 
+/** Name of a plan's file, in the cache and wherever else it lies, so that a payload can refer to itself. */
+export const payloadFileName = 'payload'
+
 /** What stands in an entry's plan.json: the plan without its payload, and how to recognise both as undamaged. */
 export const stampSchema = z.object({ path: z.string(), sizeBytes: z.number(), modifiedNs: z.string() })
 const shapeSchema = z.array(z.number())
