@@ -46,7 +46,7 @@ const method = {
   server: `Poisson arrivals at ${SERVER_LOAD * 100} % of what the slower subject serves one after the other`,
   throughput: 'images (rows of a batch) per second; in coldstart, starts per second',
   cpuUs: "CPU time of all threads of the subject's process, per image",
-  eventLoopDelayP99Us: "99th percentile of how late a 1 ms timer fires in the subject's main thread",
+  eventLoopDelayP99Us: "99th percentile of how late a timer fires in the subject's main thread",
   ratioToPeer: 'p50 of the peer / p50 of the subject; in offline, throughput of the subject / of the peer',
   interleaving: 'one process per subject, all loaded, one working at a time, turns in alternating order',
 } as const

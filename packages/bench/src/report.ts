@@ -23,7 +23,7 @@ export interface Row {
   readonly throughput: number
   /** CPU time of the subject's whole process, all threads, per image. */
   readonly cpuUs: number
-  /** 99th percentile of how much later than due a 1 ms timer fired in the subject's main thread. */
+  /** 99th percentile of how much later than due a 10 ms timer fired in the subject's main thread. */
   readonly eventLoopDelayP99Us: number
   /** Most memory that the subject's process had in use at any time. */
   readonly peakRssBytes: number
