@@ -2,27 +2,36 @@ import { BackendError, ImageError, messageOf } from '@lowlat/core'
 import type { Sharp, SharpOptions } from 'sharp'
 import { doubled, growth, oddPixels, shrinkOnly } from './enlarge.ts'
 import type { Placement } from './geometry.ts'
-import { readImageHeader } from './header.ts'
+import { type ImageHeader, readImageHeader } from './header.ts'
 import type { LoadedImage } from './input.ts'
 import type { ResolvedOptions } from './options.ts'
 
 const kernels = { bilinear: 'linear', bicubic: 'cubic' } as const
 
-/** Size of the image in pixels, upright if so wished, and whether the decoder has to turn it for that. */
+/** Size of the image in pixels, upright if so wished, and what the decoder has to do with it. */
 interface SourceSize {
   readonly width: number
   readonly height: number
+  /** It has to be turned to be upright. */
   readonly turn: boolean
+  /** It may be transparent. */
+  readonly alpha: boolean
 }
 
 /** @throws ImageError IMAGE_EMPTY, IMAGE_UNSUPPORTED, IMAGE_CORRUPT or IMAGE_TOO_LARGE, all from the header alone. */
 export function sourceSizeOf(image: LoadedImage, options: ResolvedOptions): SourceSize {
-  const stored = image.kind === 'raw' ? { ...image.image, orientation: 1 } : readImageHeader(image.bytes)
+  const stored =
+    image.kind === 'raw'
+      ? { ...image.image, orientation: 1, alpha: image.image.channels % 2 === 0 }
+      : withAlpha(readImageHeader(image.bytes))
   checkPixels(stored.width, stored.height, options.limitInputPixels, 'got')
   const turn = options.autoOrient && stored.orientation > 1
   const swap = turn && stored.orientation >= 5
-  return { width: swap ? stored.height : stored.width, height: swap ? stored.width : stored.height, turn }
+  const [width, height] = swap ? [stored.height, stored.width] : [stored.width, stored.height]
+  return { width, height, turn, alpha: stored.alpha }
 }
+
+const withAlpha = (header: ImageHeader) => ({ ...header, alpha: header.format !== 'jpeg' })
 
 /**
  * Decodes, scales, crops and pads to [placement.height, placement.width, 3] interleaved RGB bytes. The work runs in
@@ -51,7 +60,12 @@ export async function decodePixels(
     const { width, height } = shrunk
     const whole = { ...placement, region: shrunk.crop }
     const raw = { data, width, height, channels: 3 } as const
-    return decodePixels({ kind: 'raw', image: raw, bytes: data }, { width, height, turn: false }, whole, options)
+    return decodePixels(
+      { kind: 'raw', image: raw, bytes: data },
+      { width, height, turn: false, alpha: false },
+      whole,
+      options,
+    )
   }
   return oddPixels(await renderPixels(image, source, doubled(placement), options), placement.width, placement.height)
 }
@@ -67,7 +81,8 @@ async function renderPixels(
   options: ResolvedOptions,
 ): Promise<Uint8Array> {
   const { region, scaled, crop, width, height } = placement
-  const sharp = await loadSharp()
+  // No turn of the microtask queue once it is there: the decoder starts before this call returns.
+  const sharp = loaded ?? (await loadSharp())
   const settings: SharpOptions = {
     autoOrient: source.turn,
     failOn: options.failOn,
@@ -86,11 +101,8 @@ async function renderPixels(
     if (!sameSize(crop, scaled)) pipeline = pipeline.extract(crop)
     if (!sameSize(crop, placement)) pipeline = pad(pipeline, placement, options)
     const [r, g, b] = options.background
-    const { data, info } = await pipeline
-      .flatten({ background: { r, g, b } })
-      .toColourspace('srgb')
-      .raw()
-      .toBuffer({ resolveWithObject: true })
+    if (source.alpha) pipeline = pipeline.flatten({ background: { r, g, b } })
+    const { data, info } = await pipeline.toColourspace('srgb').raw().toBuffer({ resolveWithObject: true })
     if (info.width !== width || info.height !== height || info.channels !== 3) {
       throw new Error(`decoded to ${info.width}x${info.height}x${info.channels} instead of ${width}x${height}x3`)
     }
@@ -154,9 +166,14 @@ type SharpFunction = typeof import('sharp').default
 let library: Promise<SharpFunction> | undefined
 
 /** Loads sharp at first use, so that importing this package works where sharp's binary is missing or broken. */
+let loaded: SharpFunction | undefined
+
 function loadSharp(): Promise<SharpFunction> {
   library ??= import('sharp').then(
-    (module) => module.default,
+    (module) => {
+      loaded = module.default
+      return loaded
+    },
     (error: unknown) => {
       throw new BackendError('BACKEND_UNAVAILABLE', {
         message: `The image decoder 'sharp' cannot be loaded: ${messageOf(error)}.`,
