@@ -28,6 +28,8 @@ async function perform(message: TaskMessage): Promise<unknown> {
       return host.slice(message.request)
     case 'close':
       return host.close()
+    case 'paired':
+      return (await import('./paired-host.ts')).runInTurns(message.request)
     case 'coldStart':
       return host.coldStart(message.request)
   }

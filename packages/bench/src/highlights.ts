@@ -1,5 +1,6 @@
 import { formatDifference, formatSpeedUp, formatTime } from './format.ts'
 import { groupRows, type MeasuredRow, type SuiteName } from './report.ts'
+import { percentile } from './statistics.ts'
 
 /** What a group of rows comes down to. */
 export interface Highlight {
@@ -47,15 +48,14 @@ const of: Record<SuiteName, (...args: Parameters<Summarize>) => Highlight[]> = {
     return [{ figure, claim: `the time of a plain run, ${own.model}`, detail: `${both}: ${formatDifference(addedUs)}` }]
   }),
   preprocess: suiteOf('preprocess', (own, peer, group) => {
-    const others = group.filter((row) => !row.peer && row !== own)
-    const sharp = others.at(-1)
-    if (!sharp) return []
-    const reused = others.length > 1 ? `${formatDifference(others[0]!.p50Us - sharp.p50Us)} into a reused tensor; ` : ''
+    const [reused, step, sharp] = group.filter((row) => !row.peer && row !== own)
+    if (!reused || !step || !sharp) return []
+    const over = (row: MeasuredRow) => formatDifference(medianDifference(row.samplesUs, sharp.samplesUs))
     return [
       {
-        figure: formatDifference(own.p50Us - sharp.p50Us),
-        claim: "normalisation and layout, over sharp's own time",
-        detail: `${reused}${formatDifference(peer.p50Us - sharp.p50Us)} with a plain loop`,
+        figure: formatTime(step.p50Us),
+        claim: 'for normalisation and layout, after a decode',
+        detail: `over sharp's own time, call by call: ${over(reused)} into a reused tensor, ${over(own)} into a new one, ${over(peer)} with a plain loop`,
       },
     ]
   }),
@@ -74,4 +74,10 @@ const of: Record<SuiteName, (...args: Parameters<Summarize>) => Highlight[]> = {
 
 function suiteOf(suite: SuiteName, summarize: Summarize) {
   return (...args: Parameters<Summarize>): Highlight[] => summarize(...args).map((found) => ({ suite, ...found }))
+}
+
+/** Median of the differences of samples that were taken side by side. */
+function medianDifference(a: Float64Array, b: Float64Array): number {
+  const differences = a.subarray(0, b.length).map((value, index) => value - b[index]!)
+  return percentile(differences.sort(), 0.5)
 }

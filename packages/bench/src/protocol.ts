@@ -19,6 +19,21 @@ export interface Tasks {
   close: { request: undefined; response: ProcessCost }
   /** Creates a subject, lets it answer once, and disposes it. */
   coldStart: { request: SubjectSpec; response: ColdStart }
+  /** Creates several subjects, measures them in turns, call by call, and disposes them. */
+  paired: { request: PairedRequest; response: PairedResult }
+}
+
+export interface PairedRequest {
+  readonly specs: readonly SubjectSpec[]
+  /** Of all subjects together. */
+  readonly durationUs: number
+  /** Per subject. */
+  readonly maxSamples: number
+}
+
+export interface PairedResult extends ProcessCost {
+  /** In the order of the specs; samples of equal index are neighbours in time. */
+  readonly subjects: readonly { readonly samplesUs: Float64Array; readonly cpuUs: number }[]
 }
 
 export interface Absence {

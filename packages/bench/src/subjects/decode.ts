@@ -9,6 +9,7 @@ type DecodeSpec = Extract<SubjectSpec, { kind: 'decode' }>
 /** JPEG to normalised tensor [1, 3, size, size]; with 'sharp' only to the cropped pixels, as a floor. */
 export async function createDecode({ with: way, jpegs, size }: DecodeSpec): Promise<Subject> {
   const images = await readJpegs(jpegs)
+  if (way === 'normalise') return createNormalise(images, jpegs, size)
   const decode = decoderFor(way, size, jpegs)
   return {
     run: async (index) => (await decode(images[index % images.length]!)).at(-1)!,
@@ -17,7 +18,7 @@ export async function createDecode({ with: way, jpegs, size }: DecodeSpec): Prom
 }
 
 function decoderFor(
-  way: DecodeSpec['with'],
+  way: Exclude<DecodeSpec['with'], 'normalise'>,
   size: number,
   jpegs: JpegSet,
 ): (jpeg: Uint8Array) => Promise<Uint8Array | Float32Array> {
@@ -27,4 +28,21 @@ function decoderFor(
   if (way === 'lowlat') return async (jpeg) => (await decoder.decode(jpeg)).tensor.data
   const out = { tensor: Tensor.zeros('float32', [1, 3, size, size]), row: 0 }
   return async (jpeg) => (await decoder.decode(jpeg, { out })).tensor.data
+}
+
+/** From the pixels that sharp hands over, in the state in which a decode leaves the caches. */
+function createNormalise(images: readonly Uint8Array[], jpegs: JpegSet, size: number): Subject {
+  const decoder = createImageDecoder(imagenet)
+  const out = { tensor: Tensor.zeros('float32', [1, 3, size, size]), row: 0 }
+  let data: Uint8Array = new Uint8Array()
+  return {
+    async prepare(index) {
+      data = await decodeWithSharp(images[index % images.length]!, jpegs, size)
+    },
+    async run() {
+      const { tensor } = await decoder.decode({ data, width: size, height: size, channels: 3 }, { out })
+      return tensor.data.at(-1)!
+    },
+    dispose: async () => {},
+  }
 }

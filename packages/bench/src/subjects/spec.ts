@@ -24,8 +24,11 @@ export type SubjectSpec =
       readonly size: number
     }
 
-/** 'lowlat into' writes to a tensor that is used again, the others make one per image; 'sharp' gives only bytes. */
-export type DecodeWay = 'sharp' | 'lowlat' | 'lowlat into' | 'plain'
+/**
+ * 'lowlat into' writes to a tensor that is used again, the others make one per image; 'sharp' gives only bytes, and
+ * 'normalise' takes these bytes, decoded just before, to a tensor that is used again.
+ */
+export type DecodeWay = 'sharp' | 'lowlat' | 'lowlat into' | 'normalise' | 'plain'
 
 /** The model and what it is fed with: JPEG files through a whole pipeline, or tensors that are ready. */
 export interface Load {
@@ -46,6 +49,8 @@ export interface SessionSpec {
 
 /** Something that answers requests, measured from outside. */
 export interface Subject {
+  /** What has to be there before a request and is not part of it; called before each `run` where rows are paired. */
+  prepare?(index: number): Promise<void>
   /**
    * Answers one request; `index` chooses the images. Resolves to a number computed from the result, so that no work
    * can be optimised away and subjects can be checked against each other.

@@ -1,3 +1,4 @@
+import { runPaired } from '../paired.ts'
 import type { DecodeWay } from '../subjects/spec.ts'
 import { MAX_SAMPLES, type Step, type SuiteSettings } from './settings.ts'
 import { stepOf } from './step.ts'
@@ -10,22 +11,22 @@ const DEFAULT_SIZE = 224
 export function preprocessSteps({ model, jpegs, seconds }: SuiteSettings): Step[] {
   const size = model.imageSize ?? DEFAULT_SIZE
   const decode = (way: DecodeWay) => ({ kind: 'decode', with: way, jpegs, size }) as const
-  return [
-    stepOf({
-      suite: 'preprocess',
-      model: `JPEG ${jpegs.width}x${jpegs.height} to ${size}x${size}`,
-      precision: 'fp32',
-      scenario: 'single-stream',
-      batch: 1,
-      entries: [
-        { subject: 'lowlat decodeImage', backend: 'none', peer: false, spec: decode('lowlat') },
-        { subject: 'lowlat, into a reused tensor', backend: 'none', peer: false, spec: decode('lowlat into') },
-        { subject: 'sharp alone (pixels only)', backend: 'none', peer: false, spec: decode('sharp') },
-        { subject: 'sharp and a plain loop', backend: 'none', peer: true, spec: decode('plain') },
-      ],
-      seconds: seconds * SHARE,
-      maxSamples: MAX_SAMPLES,
-      sameAnswers: false,
-    }),
-  ]
+  const group = {
+    suite: 'preprocess',
+    model: `JPEG ${jpegs.width}x${jpegs.height} to ${size}x${size}`,
+    precision: 'fp32',
+    scenario: 'single-stream',
+    batch: 1,
+    entries: [
+      { subject: 'lowlat decodeImage', backend: 'none', peer: false, spec: decode('lowlat') },
+      { subject: 'lowlat, into a reused tensor', backend: 'none', peer: false, spec: decode('lowlat into') },
+      { subject: 'normalisation and layout alone', backend: 'none', peer: false, spec: decode('normalise') },
+      { subject: 'sharp alone (pixels only)', backend: 'none', peer: false, spec: decode('sharp') },
+      { subject: 'sharp and a plain loop', backend: 'none', peer: true, spec: decode('plain') },
+    ],
+    seconds: seconds * SHARE,
+    maxSamples: MAX_SAMPLES,
+    sameAnswers: false,
+  } as const
+  return [stepOf(group, runPaired)]
 }
