@@ -48,7 +48,8 @@ const method = {
   cpuUs: "CPU time of all threads of the subject's process, per image",
   eventLoopDelayP99Us: "99th percentile of how late a timer fires in the subject's main thread",
   ratioToPeer: 'p50 of the peer / p50 of the subject; in offline, throughput of the subject / of the peer',
-  interleaving: 'one process per subject, all loaded, one working at a time, turns in alternating order',
+  interleaving:
+    'one process per subject, all loaded, one working at a time, turns in alternating order; preprocess: one process, call by call',
 } as const
 
 const run = promisify(execFile)
