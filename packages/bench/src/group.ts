@@ -11,6 +11,8 @@ export interface Entry {
   readonly backend: string
   /** What the others are compared with; at most one in a group. */
   readonly peer: boolean
+  /** Does only a part of the peer's work: its row has no ratio. */
+  readonly partial?: boolean
   readonly spec: SubjectSpec
 }
 

@@ -1,6 +1,7 @@
 import { formatDifference, formatSpeedUp, formatTime } from './format.ts'
 import { groupRows, type MeasuredRow, type SuiteName } from './report.ts'
-import { percentile } from './statistics.ts'
+import { pairedDifference } from './statistics.ts'
+import { NORMALISE_ALONE, SHARP_ALONE } from './suites/settings.ts'
 
 /** What a group of rows comes down to. */
 export interface Highlight {
@@ -48,14 +49,19 @@ const of: Record<SuiteName, (...args: Parameters<Summarize>) => Highlight[]> = {
     return [{ figure, claim: `the time of a plain run, ${own.model}`, detail: `${both}: ${formatDifference(addedUs)}` }]
   }),
   preprocess: suiteOf('preprocess', (own, peer, group) => {
-    const [reused, step, sharp] = group.filter((row) => !row.peer && row !== own)
+    const step = group.find(({ subject }) => subject === NORMALISE_ALONE)
+    const sharp = group.find(({ subject }) => subject === SHARP_ALONE)
+    const reused = group.find((row) => row !== own && row !== peer && row !== step && row !== sharp)
     if (!reused || !step || !sharp) return []
-    const over = (row: MeasuredRow) => formatDifference(medianDifference(row.samplesUs, sharp.samplesUs))
+    const over = ({ samplesUs }: MeasuredRow) => {
+      const { median, low, high } = pairedDifference(samplesUs, sharp.samplesUs)
+      return `${formatDifference(median)} (${formatDifference(low)} to ${formatDifference(high)})`
+    }
     return [
       {
         figure: formatTime(step.p50Us),
-        claim: 'for normalisation and layout, after a decode',
-        detail: `over sharp's own time, call by call: ${over(reused)} into a reused tensor, ${over(own)} into a new one, ${over(peer)} with a plain loop`,
+        claim: 'for normalisation and layout alone, right after a decode',
+        detail: `over sharp's own time, median of paired differences (95 % interval): ${over(own)} for a new tensor; ${over(reused)} for a reused one; ${over(peer)} with a plain loop`,
       },
     ]
   }),
@@ -74,10 +80,4 @@ const of: Record<SuiteName, (...args: Parameters<Summarize>) => Highlight[]> = {
 
 function suiteOf(suite: SuiteName, summarize: Summarize) {
   return (...args: Parameters<Summarize>): Highlight[] => summarize(...args).map((found) => ({ suite, ...found }))
-}
-
-/** Median of the differences of samples that were taken side by side. */
-function medianDifference(a: Float64Array, b: Float64Array): number {
-  const differences = a.subarray(0, b.length).map((value, index) => value - b[index]!)
-  return percentile(differences.sort(), 0.5)
 }

@@ -1,4 +1,7 @@
 import { monotonicUs } from '@lowlat/core'
+import { uniformInt } from 'pure-rand/distribution/uniformInt'
+import { mersenne } from 'pure-rand/generator/mersenne'
+import type { RandomGenerator } from 'pure-rand/types/RandomGenerator'
 import { cpuTimeUs, LoopDelay, peakRssBytes } from './process-cost.ts'
 import type { PairedRequest, PairedResult } from './protocol.ts'
 import { SampleBuffer } from './sample-buffer.ts'
@@ -6,7 +9,10 @@ import { subjectFactory } from './subjects/create.ts'
 
 const WARM_UP_ROUNDS = 50
 
-/** Runs subjects in turns, one call each, in an order that rotates from round to round. */
+/**
+ * Runs subjects in turns, one call each per round, all on the same request. The order is drawn anew for every round: in a
+ * fixed one a subject would always pay for what the one before it leaves behind (caches, garbage).
+ */
 export async function runInTurns({ specs, durationUs, maxSamples }: PairedRequest): Promise<PairedResult> {
   const subjects = []
   for (const spec of specs) {
@@ -14,6 +20,7 @@ export async function runInTurns({ specs, durationUs, maxSamples }: PairedReques
     subjects.push({ subject, samples: new SampleBuffer(), cpuUs: 0 })
   }
   const loopDelay = new LoopDelay()
+  const random = mersenne(1)
   let checksum = 0
   let endUs = Number.POSITIVE_INFINITY
   for (let round = 0; monotonicUs() < endUs && round < WARM_UP_ROUNDS + maxSamples; round++) {
@@ -22,8 +29,7 @@ export async function runInTurns({ specs, durationUs, maxSamples }: PairedReques
       await loopDelay.start()
       endUs = monotonicUs() + durationUs
     }
-    for (let turn = 0; turn < subjects.length; turn++) {
-      const entry = subjects[(round + turn) % subjects.length]!
+    for (const entry of shuffled(subjects, random)) {
       await entry.subject.prepare?.(round)
       const cpuBeforeUs = cpuTimeUs()
       const startUs = monotonicUs()
@@ -38,4 +44,14 @@ export async function runInTurns({ specs, durationUs, maxSamples }: PairedReques
   const cost = { eventLoopDelayP99Us: loopDelay.p99Us, peakRssBytes: peakRssBytes(), checksum }
   for (const { subject } of subjects) await subject.dispose()
   return { ...cost, subjects: subjects.map(({ samples, cpuUs }) => ({ samplesUs: samples.toArray(), cpuUs })) }
+}
+
+/** Fisher and Yates: every order is equally likely. */
+function shuffled<T>(items: readonly T[], random: RandomGenerator): T[] {
+  const order = [...items]
+  for (let last = order.length - 1; last > 0; last--) {
+    const other = uniformInt(random, 0, last)
+    ;[order[last], order[other]] = [order[other]!, order[last]!]
+  }
+  return order
 }

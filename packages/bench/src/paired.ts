@@ -22,7 +22,10 @@ export async function runPaired(group: LoadGroup, onProgress: (share: number) =>
       const elapsedUs = samplesUs.reduce((sum, sample) => sum + sample, 0)
       return rowOf(group, entry, { ...cost, samplesUs, requests: samplesUs.length, elapsedUs, cpuUs })
     })
-    return { rows: withRatios(rows), unavailable: [], failures: [] }
+    const compared = withRatios(rows).map((row, index) =>
+      entries[index]!.partial ? { ...row, ratioToPeer: null } : row,
+    )
+    return { rows: compared, unavailable: [], failures: [] }
   } catch (error) {
     return { rows: [], unavailable: [], failures: entries.map((entry) => failureOf(group, entry, error)) }
   }

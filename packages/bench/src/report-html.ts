@@ -30,7 +30,7 @@ export function htmlFromReport(report: Report): string {
 <body>
 <header>
 <h1>lowlat bench</h1>
-<p class="lead">${escapeHtml(`${environment.cpu}, ${environment.cores} cores, Node ${environment.node}, ${environment.timestamp.slice(0, 16).replace('T', ' ')} UTC. Every subject ran in a process of its own, and they took turns.`)}</p>
+<p class="lead">${escapeHtml(`${environment.cpu}, ${environment.cores} cores, Node ${environment.node}, ${environment.timestamp.slice(0, 16).replace('T', ' ')} UTC. Subjects took turns.`)}</p>
 ${highlightCards(rows)}
 </header>
 <main>

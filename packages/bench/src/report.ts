@@ -21,18 +21,18 @@ export interface Row {
   readonly p999Us: number
   /** Images (rows of a batch) per second; in coldstart, starts per second. */
   readonly throughput: number
-  /** CPU time of the subject's whole process, all threads, per image. */
+  /** CPU time of all threads of the process while the subject was measured, per image. */
   readonly cpuUs: number
-  /** 99th percentile of how much later than due a 10 ms timer fired in the subject's main thread. */
+  /** 99th percentile of how much later than due a 10 ms timer fired in the main thread of the subject's process. */
   readonly eventLoopDelayP99Us: number
-  /** Most memory that the subject's process had in use at any time. */
+  /** Most memory that the subject's process had in use at any time; in preprocess one process holds all subjects. */
   readonly peakRssBytes: number
   /**
    * How many times as fast as the peer: p50 of the peer / p50 of the subject; in offline, throughput of the subject /
    * throughput of the peer. 1 for the peer itself, above 1 is faster, null where no peer was measured.
    */
   readonly ratioToPeer: number | null
-  /** Latency of every query, in the order of completion. */
+  /** Latency of every query, in the order of completion; in preprocess, equal positions are the same round and image. */
   readonly samplesUs: Float64Array
 }
 

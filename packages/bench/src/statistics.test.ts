@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { SampleBuffer } from './sample-buffer.ts'
-import { isResolved, measureTimerCostUs, median, percentile, summarize } from './statistics.ts'
+import { isResolved, measureTimerCostUs, median, pairedDifference, percentile, summarize } from './statistics.ts'
 
 const latencies = fc.array(fc.double({ min: 0, max: 1e7, noNaN: true }), { minLength: 1, maxLength: 400 })
 const sortedOf = (values: number[]) => Float64Array.from(values).sort()
@@ -62,6 +62,32 @@ describe('summarize', () => {
   it('takes the middle sample as the median', () => {
     expect(median([5, 1, 3])).toBe(3)
     expect(median([4, 1, 3, 2])).toBe(2)
+  })
+})
+
+describe('pairedDifference', () => {
+  it('cancels whatever both samples of a pair have in common', () => {
+    fc.assert(
+      fc.property(fc.array(fc.integer({ min: 0, max: 1e6 }), { minLength: 1, maxLength: 200 }), (moods) => {
+        const b = Float64Array.from(moods)
+        expect(
+          pairedDifference(
+            b.map((value) => value + 130),
+            b,
+          ),
+        ).toEqual({ median: 130, low: 130, high: 130 })
+      }),
+    )
+  })
+
+  it('gives the interval of a median: 95 % of all intervals hold it', () => {
+    const differences = Float64Array.from({ length: 10_000 }, (_, i) => i + 1)
+    expect(pairedDifference(differences, new Float64Array(10_000))).toEqual({ median: 5000, low: 4902, high: 5098 })
+  })
+
+  it('refuses samples that are no pairs', () => {
+    expect(() => pairedDifference(new Float64Array(3), new Float64Array(2))).toThrow(/3 and 2/)
+    expect(() => pairedDifference(new Float64Array(0), new Float64Array(0))).toThrow(/at least one sample/)
   })
 })
 

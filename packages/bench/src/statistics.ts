@@ -67,6 +67,33 @@ export function median(values: ArrayLike<number>): number {
   return percentile(Float64Array.from(values).sort(), 0.5)
 }
 
+/** A median and the interval that holds the true one with 95 % confidence. */
+export interface MedianEstimate {
+  readonly median: number
+  readonly low: number
+  readonly high: number
+}
+
+/**
+ * Median of `a[i] - b[i]`, of samples that were taken side by side: what a slow moment adds to both cancels out. The
+ * interval lies between the order statistics n / 2 -+ 1.96 sqrt(n) / 2, whatever the distribution (Conover, "Practical
+ * Nonparametric Statistics", section 3.2).
+ * @throws InputError INVALID_ARGUMENT for no samples, or a different number of each.
+ */
+export function pairedDifference(a: Float64Array, b: Float64Array): MedianEstimate {
+  if (a.length !== b.length) {
+    throw new InputError('INVALID_ARGUMENT', {
+      message: `Expected as many samples of one subject as of the other, got ${a.length} and ${b.length}.`,
+      remedy: 'Pair only samples that were taken in the same rounds.',
+      received: [a.length, b.length],
+    })
+  }
+  const sorted = a.map((value, index) => value - b[index]!).sort()
+  const spread = 0.98 / Math.sqrt(sorted.length)
+  const at = (q: number) => percentile(sorted, Math.min(1, Math.max(Number.EPSILON, q)))
+  return { median: at(0.5), low: at(0.5 - spread), high: at(0.5 + spread) }
+}
+
 /** What reading the clock itself costs, in microseconds: the median gap between readings with nothing in between. */
 export function measureTimerCostUs(nowUs: () => number, readings = 20_000): number {
   const gapsUs = new Float64Array(readings)

@@ -19,7 +19,7 @@ export const columns: readonly { readonly head: string; readonly cell: (row: Mea
 
 export const legend = [
   'vs peer: p50 of the peer / p50 of the row (offline: throughput); overhead: time of the row / time of the peer',
-  'CPU: all threads of the process, per image · loop p99: how late a timer fires · RSS: peak of the process',
+  'CPU: all threads of the process, per image · loop p99: how late a timer fires · RSS: peak of the process (preprocess: one for all rows)',
   '≤: the maximum, where there are too few samples for the percentile (10 for p90, 100 for p99, 1000 for p99.9)',
 ]
 

@@ -1,6 +1,6 @@
 import { runPaired } from '../paired.ts'
 import type { DecodeWay } from '../subjects/spec.ts'
-import { MAX_SAMPLES, type Step, type SuiteSettings } from './settings.ts'
+import { MAX_SAMPLES, NORMALISE_ALONE, SHARP_ALONE, type Step, type SuiteSettings } from './settings.ts'
 import { stepOf } from './step.ts'
 
 /** A few milliseconds per image need less time for enough samples. */
@@ -20,8 +20,8 @@ export function preprocessSteps({ model, jpegs, seconds }: SuiteSettings): Step[
     entries: [
       { subject: 'lowlat decodeImage', backend: 'none', peer: false, spec: decode('lowlat') },
       { subject: 'lowlat, into a reused tensor', backend: 'none', peer: false, spec: decode('lowlat into') },
-      { subject: 'normalisation and layout alone', backend: 'none', peer: false, spec: decode('normalise') },
-      { subject: 'sharp alone (pixels only)', backend: 'none', peer: false, spec: decode('sharp') },
+      { subject: NORMALISE_ALONE, backend: 'none', peer: false, partial: true, spec: decode('normalise') },
+      { subject: SHARP_ALONE, backend: 'none', peer: false, partial: true, spec: decode('sharp') },
       { subject: 'sharp and a plain loop', backend: 'none', peer: true, spec: decode('plain') },
     ],
     seconds: seconds * SHARE,

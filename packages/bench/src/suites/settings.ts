@@ -34,6 +34,10 @@ export const planFolder = ({ folder }: SuiteSettings): string => join(folder, 'p
 
 export const PLAIN = 'plain onnxruntime-node'
 
+/** What the paired differences of the preprocess suite refer to. */
+export const SHARP_ALONE = 'sharp alone (pixels only)'
+export const NORMALISE_ALONE = 'normalisation and layout alone'
+
 /** Enough for a 99.9th percentile with dozens of samples beyond it. */
 export const MAX_SAMPLES = 50_000
 
