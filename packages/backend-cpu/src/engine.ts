@@ -1,5 +1,6 @@
 import { dirname } from 'node:path'
 import {
+  ConfigError,
   type Engine,
   type EngineReport,
   type ExecutionContext,
@@ -12,6 +13,7 @@ import {
 } from '@lowlat/core'
 import { type CpuOptions, inlineLimitKnob, loadOptions } from './options.ts'
 import { loadError } from './ort-errors.ts'
+import { runsInline } from './ort-types.ts'
 import { OrtWorker } from './ort-worker.ts'
 import { readPlanModel } from './plan-file.ts'
 import type { OrtModel } from './protocol.ts'
@@ -44,6 +46,15 @@ async function openPlan({ payload }: Plan): Promise<OpenPlan> {
   })
 }
 
+function noFloat16Inline(): ConfigError {
+  return new ConfigError('CONFIG_INVALID', {
+    message:
+      "Placement 'inline' cannot take float16 inputs or outputs on this version of Node.js, which has a Float16Array.",
+    remedy: "Use placement 'worker' or 'auto'.",
+    received: 'inline',
+  })
+}
+
 /** ONNX Runtime sessions in worker threads, or in the calling thread where a run is short enough. */
 export class CpuEngine implements Engine {
   readonly inputs: Engine['inputs']
@@ -71,6 +82,7 @@ export class CpuEngine implements Engine {
 
   /** @throws ModelError PLAN_INVALID; BackendError OUT_OF_MEMORY or WORKER_DIED. */
   static async load(plan: Plan, options: CpuOptions): Promise<CpuEngine> {
+    if (options.placement === 'inline' && !runsInline([...plan.inputs, ...plan.outputs])) throw noFloat16Inline()
     const engine = new CpuEngine(plan, await openPlan(plan), options)
     try {
       if (options.placement === 'inline') engine.#inline = await engine.#createInline(options.threads)
@@ -121,6 +133,7 @@ export class CpuEngine implements Engine {
     this.#observed = undefined
     const limitUs = inlineLimitKnob.read()
     if (this.#options.placement !== 'auto' || !slowest || slowest.leastUs > TRIAL_BELOW * limitUs) return
+    if (!runsInline([...this.inputs, ...this.outputs])) return
     // Waking a second thread costs more than it brings in a run of this length.
     const inline = await this.#createInline(1)
     let leastUs = Number.POSITIVE_INFINITY

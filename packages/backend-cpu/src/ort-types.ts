@@ -55,3 +55,11 @@ export function tensorOver(
   const { array } = dtypes[type]
   return new Tensor(type, dims, new array(buffer, byteOffset, byteLength / array.BYTES_PER_ELEMENT))
 }
+
+/**
+ * onnxruntime-node 1.30 cannot read float16 where the platform has a Float16Array (Node 24). A worker hides it from the
+ * library; the application's own thread is not ours to change.
+ */
+export function runsInline(infos: readonly TensorInfo[]): boolean {
+  return !('Float16Array' in globalThis) || infos.every(({ dtype }) => dtype !== 'float16')
+}

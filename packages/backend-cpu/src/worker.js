@@ -9,6 +9,10 @@ import { InferenceSession, Tensor } from 'onnxruntime-node'
 
 /** @import { Created, Ran, WireTensor, WorkerCall, WorkerReply } from './protocol.ts' */
 
+// onnxruntime-node 1.30 turns float16 into a Float16Array where there is one (Node 24) and then cannot read it. This
+// thread is ours alone, so it does without; the library looks when its first tensor is made.
+Reflect.deleteProperty(globalThis, 'Float16Array')
+
 /** @type {InferenceSession | undefined} */
 let session
 
