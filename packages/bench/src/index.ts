@@ -1,7 +1,10 @@
 export { type Progress, runBench } from './bench.ts'
 export type { Environment } from './environment.ts'
+export { figureFromReport } from './figure.ts'
 export { type Highlight, highlightsOf } from './highlights.ts'
+export { markdownFromReport } from './markdown.ts'
 export { type BenchOptions, parseCommandLine } from './options.ts'
+export { reportFromJson } from './read-report.ts'
 export {
   type Failure,
   jsonFromReport,

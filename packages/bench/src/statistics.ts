@@ -68,7 +68,7 @@ export function median(values: ArrayLike<number>): number {
 }
 
 /** A median and the interval that holds the true one with 95 % confidence. */
-export interface MedianEstimate {
+interface MedianEstimate {
   readonly median: number
   readonly low: number
   readonly high: number
