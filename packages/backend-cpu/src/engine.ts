@@ -101,7 +101,9 @@ export class CpuEngine implements Engine {
       options: loadOptions(this.#options.threads, this.#folder),
     } as const
     this.#workers = Array.from({ length: this.#options.workers }, () => new OrtWorker(session))
-    await Promise.all(this.#workers.map((worker) => worker.create()))
+    // All, also when one fails: a thread that is ended while it creates a session takes the process with it.
+    const created = await Promise.allSettled(this.#workers.map((worker) => worker.create()))
+    for (const result of created) if (result.status === 'rejected') throw result.reason
   }
 
   #createInline(threads: number): Promise<InlineRunner> {

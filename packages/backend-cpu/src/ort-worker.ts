@@ -38,10 +38,19 @@ export class OrtWorker {
 
   /** Starts the thread and creates the session, if that has not happened. @throws OrtFailure; BackendError. */
   create(): Promise<Created> {
-    this.#created ??= this.#start().catch((error: unknown) => {
-      this.#created = undefined // the next request tries again
-      throw error
-    })
+    if (!this.#created) {
+      const created: Promise<Created> = this.#start().catch(async (error: unknown) => {
+        // The next request tries again, in a thread of its own; this one may be alive without a session.
+        if (this.#created === created) {
+          this.#created = undefined
+          const worker = this.#worker
+          this.#worker = undefined
+          await worker?.terminate()
+        }
+        throw error
+      })
+      this.#created = created
+    }
     return this.#created
   }
 
@@ -71,7 +80,9 @@ export class OrtWorker {
     worker.on('error', (error) => {
       cause = error
     })
-    worker.on('exit', (exitCode) => this.#onExit(exitCode, cause))
+    worker.on('exit', (exitCode) => {
+      if (this.#worker === worker) this.#onExit(exitCode, cause)
+    })
     worker.unref()
     return (await this.#call(this.#session, [])) as Created
   }

@@ -55,24 +55,14 @@ export function createImageDecoder<D extends ImageDType = 'float32'>(options: Im
       const shape = shapeOf(placement.width, placement.height, resolved.layout)
       if (out) checkSlot(out, dtype, shape)
       throwIfAborted(signal)
-      const decoding = decodePixels(image, source, placement, resolved)
-      const tensor = out ? out.tensor.rows(out.row, out.row + 1) : touchedTensor(dtype, shape)
-      const pixels = await decoding
+      const pixels = await decodePixels(image, source, placement, resolved)
       throwIfAborted(signal)
+      // Not before: pictures that wait for the decoder must not each hold a tensor.
+      const tensor = out ? out.tensor.rows(out.row, out.row + 1) : Tensor.zeros(dtype, shape)
       normalize(pixels, tensor.data)
       return { tensor, transform: placement.transform }
     },
   }
-}
-
-/**
- * New memory that is mapped and in the cache already. The kernel maps it at the first write, page by page: done here,
- * while another thread decodes, it costs the request nothing; done while normalising, it takes longer than normalising.
- */
-function touchedTensor<D extends ImageDType>(dtype: D, shape: Shape): Tensor<D> {
-  const tensor = Tensor.zeros(dtype, shape)
-  tensor.data.fill(0)
-  return tensor
 }
 
 function shapeOf(width: number, height: number, layout: ResolvedOptions['layout']): Shape {
