@@ -111,9 +111,19 @@ export function arrayLengthOf(dtype: DType, count: number): number {
   return byteLengthOf(dtype, count) / dtypes[dtype].array.BYTES_PER_ELEMENT
 }
 
-/** A zeroed typed array for `count` elements. */
+/** A zeroed typed array for `count` elements. @throws InputError INPUT_SHAPE when memory cannot hold so many. */
 export function allocate<D extends DType>(dtype: D, count: number): DTypeArray<D> {
-  return new dtypes[dtype].array(arrayLengthOf(dtype, count)) as DTypeArray<D>
+  try {
+    return new dtypes[dtype].array(arrayLengthOf(dtype, count)) as DTypeArray<D>
+  } catch (cause) {
+    if (!(cause instanceof RangeError)) throw cause
+    throw new InputError('INPUT_SHAPE', {
+      message: `Expected a size that fits into memory, got ${count} elements of ${dtype} (${byteLengthOf(dtype, count)} bytes).`,
+      remedy: 'Check the sizes of the axes, and the memory that is free.',
+      received: count,
+      cause,
+    })
+  }
 }
 
 /**

@@ -5,6 +5,7 @@ import {
   ConfigError,
   DeadlineError,
   DisposedError,
+  describeValue,
   ImageError,
   InputError,
   isLowlatError,
@@ -60,5 +61,32 @@ describe('errors', () => {
 
   it('messageOf reads the message of anything that was thrown', () => {
     expect([new Error('a'), 'b', 3, null, undefined].map(messageOf)).toEqual(['a', 'b', '3', 'null', 'undefined'])
+  })
+
+  it('messageOf reads what cannot be turned into a string', () => {
+    expect(messageOf(Object.create(null))).toBe('[Object: null prototype] {}')
+  })
+})
+
+describe('describeValue', () => {
+  it('shows what came, also what has no string of its own', () => {
+    const circular: unknown[] = []
+    circular.push(circular)
+    expect([5, '5', null, undefined, 5n, Symbol('s'), [1, 2], {}].map(describeValue)).toEqual([
+      ...['5', "'5'", 'null', 'undefined', '5n', 'Symbol(s)', '[ 1, 2 ]', '{}'],
+    ])
+    expect(describeValue(circular)).toContain('Circular')
+    expect(describeValue(Object.create(null))).toContain('null prototype')
+  })
+
+  it('runs nothing of the value, and stays short', () => {
+    const trap = () => {
+      throw new Error('called')
+    }
+    const hostile = { toString: trap, toJSON: trap, [Symbol.for('nodejs.util.inspect.custom')]: trap }
+    expect(describeValue(hostile)).toContain('toString')
+    expect(describeValue(Object.defineProperty({}, 'a', { get: trap, enumerable: true }))).toContain('Getter')
+    expect(describeValue('x'.repeat(10_000)).length).toBeLessThan(150)
+    expect(describeValue(new Error('lines\nof it'))).not.toContain('\n')
   })
 })

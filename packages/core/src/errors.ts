@@ -1,3 +1,5 @@
+import { inspect } from 'node:util'
+
 /**
  * Every error that lowlat throws on purpose is a {@link LowlatError}: a stable `code`, structured `details`, and a
  * message that says what was expected, what came, and what to do.
@@ -136,5 +138,15 @@ export function isLowlatError(error: unknown, code?: ErrorCode): error is Lowlat
 
 /** The message of anything that was thrown. */
 export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
+  if (error instanceof Error) return error.message
+  return typeof error === 'string' ? error : describeValue(error)
+}
+
+const LONGEST_DESCRIPTION = 120
+
+/** Any value in a few words, for messages: never throws and runs nothing of the value's own, unlike `String(value)`. */
+export function describeValue(value: unknown): string {
+  const options = { depth: 1, breakLength: Number.POSITIVE_INFINITY, maxArrayLength: 8, customInspect: false }
+  const text = inspect(value, { ...options, maxStringLength: LONGEST_DESCRIPTION }).replace(/\s+/g, ' ')
+  return text.length > LONGEST_DESCRIPTION ? `${text.slice(0, LONGEST_DESCRIPTION)}...` : text
 }

@@ -3,7 +3,7 @@
  * for. All round to nearest, ties to even, as IEEE 754 and ONNX's Cast do.
  */
 import { allocate, type DType, type DTypeArray } from './dtype.ts'
-import { InputError } from './errors.ts'
+import { describeValue, InputError } from './errors.ts'
 
 const f32 = new Float32Array(1)
 const u32 = new Uint32Array(f32.buffer)
@@ -148,12 +148,28 @@ export function toFloat32(dtype: DType, data: DTypeArray, count: number): Float3
   return out
 }
 
-/** Float32 elements rounded to float16 or bfloat16. */
+/**
+ * Numbers rounded to float16 or bfloat16.
+ * @throws InputError INPUT_DTYPE for what is no list of numbers; INPUT_SHAPE when memory cannot hold so many.
+ */
 export function fromFloat32<D extends 'float16' | 'bfloat16'>(dtype: D, values: ArrayLike<number>): DTypeArray<D> {
+  if (typeof values !== 'object' || values === null || !(values.length >= 0)) throw notNumbers(values)
   const out = allocate<'float16' | 'bfloat16'>(dtype, values.length)
   const convert = dtype === 'float16' ? float16FromNumber : bfloat16FromNumber
-  for (let i = 0; i < values.length; i++) out[i] = convert(values[i]!)
+  for (let i = 0; i < out.length; i++) {
+    const value = values[i]
+    if (typeof value !== 'number') throw notNumbers(value)
+    out[i] = convert(value)
+  }
   return out as DTypeArray<D>
+}
+
+function notNumbers(received: unknown): InputError {
+  return new InputError('INPUT_DTYPE', {
+    message: `Expected a list of numbers, got ${describeValue(received)}.`,
+    remedy: 'Pass an array or a Float32Array; convert BigInt with Number().',
+    received,
+  })
 }
 
 function unsupported(dtype: DType): InputError {

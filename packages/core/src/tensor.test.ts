@@ -22,6 +22,7 @@ describe('shapes', () => {
     for (const other of [[-1], [1.5], [Number.NaN], ['1'], [2 ** 53], [1n], 3, null, undefined, 'ab', { length: 0 }]) {
       expect(isShape(other)).toBe(false)
     }
+    expect(isShape(new Array(2))).toBe(false) // holes only
   })
 })
 
@@ -46,19 +47,31 @@ describe('a Tensor', () => {
     expect(tensor.shape).toEqual([2, 3])
   })
 
-  it.each(['float', 'constructor', '', undefined, null, 7])('refuses the dtype %s', (dtype) => {
-    const expected = failure({ code: 'INPUT_DTYPE', received: dtype })
-    expect(() => new Tensor(dtype as DType, [1], new Float32Array(1))).toThrow(expected)
-    expect(() => Tensor.zeros(dtype as DType, [1])).toThrow(expected)
-    expect(() => Tensor.fromBytes(dtype as DType, [1], new Uint8Array(4))).toThrow(expected)
-  })
+  it.each(['float', 'constructor', '', undefined, null, 7, Object.create(null), Symbol('float32')])(
+    'refuses the dtype %o',
+    (dtype) => {
+      const expected = failure({ code: 'INPUT_DTYPE', received: dtype })
+      expect(() => new Tensor(dtype as DType, [1], new Float32Array(1))).toThrow(expected)
+      expect(() => Tensor.zeros(dtype as DType, [1])).toThrow(expected)
+      expect(() => Tensor.fromBytes(dtype as DType, [1], new Uint8Array(4))).toThrow(expected)
+    },
+  )
 
-  it.each([[[-1]], [[1.5]], [[Number.NaN]], ['1,2'], [null], [undefined]])('refuses the shape %j', (shape) => {
-    const expected = failure({ code: 'INPUT_SHAPE', received: shape })
-    expect(() => new Tensor('float32', shape as number[], new Float32Array(1))).toThrow(expected)
-    expect(() => Tensor.zeros('float32', shape as number[])).toThrow(expected)
-    expect(() => Tensor.fromBytes('float32', shape as number[], new Uint8Array(4))).toThrow(expected)
-    expect(() => Tensor.zeros('float32', [1]).reshape(shape as number[])).toThrow(expected)
+  it.each([[[-1]], [[1.5]], [[Number.NaN]], [[2n]], ['1,2'], [null], [undefined], [{}]])(
+    'refuses the shape %o',
+    (shape) => {
+      const expected = failure({ code: 'INPUT_SHAPE', received: shape })
+      expect(() => new Tensor('float32', shape as number[], new Float32Array(1))).toThrow(expected)
+      expect(() => Tensor.zeros('float32', shape as number[])).toThrow(expected)
+      expect(() => Tensor.fromBytes('float32', shape as number[], new Uint8Array(4))).toThrow(expected)
+      expect(() => Tensor.zeros('float32', [1]).reshape(shape as number[])).toThrow(expected)
+    },
+  )
+
+  it('refuses a shape that holds itself', () => {
+    const shape: unknown[] = []
+    shape.push(shape)
+    expect(() => Tensor.zeros('float32', shape as number[])).toThrow(failure({ code: 'INPUT_SHAPE' }))
   })
 
   it('refuses data in the wrong kind of array, and names both', () => {
@@ -93,6 +106,22 @@ describe('a Tensor', () => {
     )
   })
 
+  it.each([[[2 ** 40]], [[2 ** 30, 2 ** 30]], [[2 ** 53 - 1, 2 ** 53 - 1]]])(
+    'refuses to allocate the shape %j',
+    (shape) => {
+      expect(() => Tensor.zeros('float32', shape)).toThrow(failure({ code: 'INPUT_SHAPE' }))
+    },
+  )
+
+  it('may lie in memory that threads share', () => {
+    const data = new Float32Array(new SharedArrayBuffer(16))
+    const tensor = new Tensor('float32', [2, 2], data)
+    tensor.rows(1, 2).data.fill(3)
+    expect([...data]).toEqual([0, 0, 3, 3])
+    expect(tensor.clone().data.buffer).toBeInstanceOf(ArrayBuffer)
+    expect(Tensor.fromBytes('float32', [4], tensor.bytes).data.buffer).toBe(data.buffer)
+  })
+
   it('says what was expected, what came and the remedy', () => {
     expect(() => new Tensor('float32', [1, 3], new Float32Array(4))).toThrow(
       'Expected 12 bytes (3 array elements) for float32 [1, 3], got 16 bytes (4 array elements). ' +
@@ -115,6 +144,29 @@ describe('fromBytes', () => {
   it.each(all)('gives back the bytes of %s', (dtype) => {
     const bytes = Uint8Array.from({ length: byteLengthOf(dtype, 8) }, (_, i) => i + 1)
     expect(Tensor.fromBytes(dtype, [2, 4], bytes).bytes).toEqual(bytes)
+  })
+})
+
+describe('fromBytes and float16', () => {
+  it.each([null, undefined, 7, 'abcd', new ArrayBuffer(4), new Float32Array(1), Object.create(null)])(
+    'refuse %o instead of bytes',
+    (bytes) => {
+      expect(() => Tensor.fromBytes('float32', [1], bytes as Uint8Array)).toThrow(
+        failure({ code: 'INPUT_DTYPE', expected: 'Uint8Array' }),
+      )
+    },
+  )
+
+  it.each([null, undefined, 7, '1', {}, ['1'], [null], [1n], BigInt64Array.of(1n), new Array(1)])(
+    'refuse %o instead of numbers',
+    (values) => {
+      expect(() => Tensor.float16([1], values as number[])).toThrow(failure({ code: 'INPUT_DTYPE' }))
+    },
+  )
+
+  it('refuse another number of values than the shape says', () => {
+    expect(() => Tensor.float16([2], [1])).toThrow(failure({ code: 'INPUT_BYTE_LENGTH', expected: 2, received: 1 }))
+    expect(() => Tensor.float16([2], { length: -1 })).toThrow(failure({ code: 'INPUT_DTYPE' }))
   })
 })
 

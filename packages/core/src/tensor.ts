@@ -1,5 +1,5 @@
 import { allocate, arrayLengthOf, byteLengthOf, type DType, type DTypeArray, dtypes, isDType, viewAs } from './dtype.ts'
-import { InputError } from './errors.ts'
+import { describeValue, InputError } from './errors.ts'
 import { fromFloat32, toFloat32 } from './float.ts'
 
 /** Sizes of the axes, outermost first; [] is a scalar. Every size is a non-negative integer. */
@@ -18,7 +18,8 @@ export function sameShape(a: Shape, b: Shape): boolean {
 
 /**
  * A dense, row-major tensor over a typed array. The handle is immutable; the elements are the caller's memory and are
- * never copied by the constructor, `reshape` or `rows`.
+ * never copied by the constructor, `reshape` or `rows`. That memory may be a SharedArrayBuffer: backends copy what they
+ * keep, and whoever shares it sees to it that nobody writes while a run reads.
  */
 export class Tensor<D extends DType = DType> {
   readonly dtype: D
@@ -55,15 +56,26 @@ export class Tensor<D extends DType = DType> {
     this.size = size
   }
 
-  /** A tensor of zeros. @throws InputError INPUT_DTYPE or INPUT_SHAPE. */
+  /** A tensor of zeros. @throws InputError INPUT_DTYPE; INPUT_SHAPE, also for more elements than memory can hold. */
   static zeros<D extends DType>(dtype: D, shape: Shape): Tensor<D> {
     checkType(dtype, shape)
     return new Tensor(dtype, shape, allocate(dtype, sizeOf(shape)))
   }
 
-  /** A tensor over raw little-endian bytes: a view where they are aligned for the dtype, else a copy. */
+  /**
+   * A tensor over raw little-endian bytes: a view where they are aligned for the dtype, else a copy.
+   * @throws InputError INPUT_DTYPE, INPUT_SHAPE or INPUT_BYTE_LENGTH.
+   */
   static fromBytes<D extends DType>(dtype: D, shape: Shape, bytes: Uint8Array): Tensor<D> {
     checkType(dtype, shape)
+    if (!(bytes instanceof Uint8Array)) {
+      throw new InputError('INPUT_DTYPE', {
+        message: `Expected the bytes in a Uint8Array, got ${nameOf(bytes)}.`,
+        remedy: 'Wrap an ArrayBuffer: new Uint8Array(buffer).',
+        expected: 'Uint8Array',
+        received: nameOf(bytes),
+      })
+    }
     const expected = byteLengthOf(dtype, sizeOf(shape))
     if (bytes.byteLength !== expected) {
       throw new InputError('INPUT_BYTE_LENGTH', {
@@ -76,7 +88,7 @@ export class Tensor<D extends DType = DType> {
     return new Tensor(dtype, shape, viewAs(dtype, bytes))
   }
 
-  /** A float16 tensor with the given values, rounded to nearest even. */
+  /** A float16 tensor with the given values, rounded to nearest even. @throws InputError as the constructor. */
   static float16(shape: Shape, values: ArrayLike<number>): Tensor<'float16'> {
     return new Tensor('float16', shape, fromFloat32('float16', values))
   }
@@ -146,20 +158,23 @@ export class Tensor<D extends DType = DType> {
 }
 
 export function isShape(value: unknown): value is Shape {
-  return Array.isArray(value) && value.every((dim) => Number.isSafeInteger(dim) && dim >= 0)
+  if (!Array.isArray(value)) return false
+  // Not `every`, which passes over the holes of a sparse array.
+  for (const dim of value) if (!Number.isSafeInteger(dim) || dim < 0) return false
+  return true
 }
 
 function checkType(dtype: DType, shape: Shape): void {
   if (!isDType(dtype)) {
     throw new InputError('INPUT_DTYPE', {
-      message: `Expected a dtype, got ${String(dtype)}.`,
+      message: `Expected a dtype, got ${describeValue(dtype)}.`,
       remedy: `Use one of ${Object.keys(dtypes).join(', ')}.`,
       received: dtype,
     })
   }
   if (!isShape(shape)) {
     throw new InputError('INPUT_SHAPE', {
-      message: `Expected a shape of non-negative integers, got ${JSON.stringify(shape)}.`,
+      message: `Expected a shape of non-negative integers, got ${describeValue(shape)}.`,
       remedy: 'Pass the size of every axis, for example [1, 3, 224, 224].',
       received: shape,
     })
