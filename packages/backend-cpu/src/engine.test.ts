@@ -1,7 +1,19 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import type { Worker } from 'node:worker_threads'
-import { createSession, type Feeds, type OptimizationProfile, type Session, Tensor, Timeline } from '@lowlat/core'
+import {
+  createSession,
+  type Engine,
+  type Feeds,
+  type OptimizationProfile,
+  type Plan,
+  type Session,
+  Tensor,
+  Timeline,
+} from '@lowlat/core'
 import { denseModel, sumModel } from '@lowlat/testing'
-import { describe, expect, it } from 'vitest'
+import { afterAll, describe, expect, it } from 'vitest'
 import { createBackend } from './backend.ts'
 import type { CpuOptions } from './options.ts'
 
@@ -10,6 +22,20 @@ const cpu = (options: Partial<CpuOptions> = {}) => ({
   backendOptions: { cpu: { ...options } },
   cache: false,
 })
+
+const folders: string[] = []
+afterAll(() => Promise.all(folders.map((folder) => rm(folder, { recursive: true, force: true }))))
+
+/** A plan in a folder of its own. */
+async function compile(bytes: Uint8Array): Promise<Plan & { payload: { path: string } }> {
+  const workFolder = await mkdtemp(join(tmpdir(), 'lowlat-engine-'))
+  folders.push(workFolder)
+  const options = { precision: 'model', profiles: [], backendOptions: {}, workFolder } as const
+  return (await createBackend().compile({ kind: 'bytes', bytes }, options)) as Plan & { payload: { path: string } }
+}
+
+const load = async (bytes: Uint8Array, options: Partial<CpuOptions> = {}): Promise<Engine> =>
+  createBackend().load(await compile(bytes), { backendOptions: { ...options } })
 
 /** The worker threads that `action` starts. */
 async function workersOf<T>(action: () => Promise<T>): Promise<{ result: T; workers: Worker[] }> {
@@ -85,6 +111,39 @@ describe('worker threads', () => {
     await workers.at(-1)!.terminate()
     expect((await session.run(pair(1))).sum!.shape).toEqual([1, 4])
     await session.dispose()
+  })
+
+  it('that die while they start are not started again until somebody asks', async () => {
+    const { result: session, workers } = await workersOf(() => createSession(sumModel(), cpu({ placement: 'worker' })))
+    const started: Worker[] = []
+    const kill = (worker: Worker) => {
+      started.push(worker)
+      void worker.terminate()
+    }
+    process.on('worker', kill)
+    try {
+      await workers.at(-1)!.terminate()
+      await expect(session.run(pair(1))).rejects.toMatchObject({ code: 'WORKER_DIED' })
+      await new Promise((resolve) => setTimeout(resolve, 50))
+      expect(started.length).toBe(1)
+    } finally {
+      process.off('worker', kill)
+    }
+    expect((await session.run(pair(1))).sum!.shape).toEqual([1, 4])
+    await session.dispose()
+  })
+
+  it('answer the requests that they have before they end', async () => {
+    const engine = await load(denseModel(slowWeights), { placement: 'worker' })
+    const contexts = await Promise.all([1, 2].map(() => engine.createContext()))
+    const answers = contexts.map((context) => context.run(slowFeeds))
+    await new Promise((resolve) => setImmediate(resolve)) // on their way to the worker
+    await engine[Symbol.asyncDispose]()
+    expect((await Promise.all(answers)).map(({ y }) => y!.shape)).toEqual([
+      [512, 1024],
+      [512, 1024],
+    ])
+    await expect(contexts[0]!.run(slowFeeds)).rejects.toMatchObject({ code: 'DISPOSED' })
   })
 
   it('end with the session', async () => {

@@ -1,5 +1,8 @@
 import { Worker } from 'node:worker_threads'
 import { BackendError, DisposedError, messageOf } from '@lowlat/core'
+import { guardExit, unguardExit } from './exit-guard.ts'
+import { createGate } from './native-gate.js'
+import { loadError } from './ort-errors.ts'
 import type { Created, Failed, Ran, WorkerCall, WorkerReply, WorkerRequest } from './protocol.ts'
 
 type CreateRequest = Extract<WorkerRequest, { kind: 'create' }>
@@ -28,6 +31,7 @@ export class OrtWorker {
   readonly #session: CreateRequest
   #worker: Worker | undefined
   #created: Promise<Created> | undefined
+  #ready = false
   #pending = new Map<number, Pending>()
   #lastId = 0
   #disposed = false
@@ -36,55 +40,63 @@ export class OrtWorker {
     this.#session = session
   }
 
-  /** Starts the thread and creates the session, if that has not happened. @throws OrtFailure; BackendError. */
+  /**
+   * Starts the thread and creates the session, if that has not happened. When it fails, the next call tries again.
+   * @throws ModelError PLAN_INVALID; BackendError OUT_OF_MEMORY or WORKER_DIED; DisposedError.
+   */
   create(): Promise<Created> {
     if (!this.#created) {
       const created: Promise<Created> = this.#start().catch(async (error: unknown) => {
-        // The next request tries again, in a thread of its own; this one may be alive without a session.
+        // This thread may be alive without a session; the next one is a new one.
         if (this.#created === created) {
           this.#created = undefined
           const worker = this.#worker
           this.#worker = undefined
-          await worker?.terminate()
+          if (worker) await end(worker)
         }
-        throw error
+        throw loadError(error)
       })
       this.#created = created
     }
     return this.#created
   }
 
-  /** @throws OrtFailure when the run fails; BackendError WORKER_DIED; DisposedError. */
+  /** @throws OrtFailure when the run fails; whatever {@link create} throws. */
   async run(request: RunRequest): Promise<Ran> {
     await this.create()
     const transfer = request.feeds.map((feed) => feed.buffer)
     return (await this.#call(request, transfer)) as Ran
   }
 
-  /** Ends the thread at once; requests that are under way are rejected. */
+  /** Ends the thread after the requests that it has; later ones are rejected. */
   async dispose(): Promise<void> {
     this.#disposed = true
-    await this.#worker?.terminate()
+    if (this.#worker) await end(this.#worker)
   }
 
   async #start(): Promise<Created> {
     if (this.#disposed) throw disposedError()
-    const worker = new Worker(new URL('./worker.js', import.meta.url), { execArgv: [] })
+    const gate = createGate()
+    const worker = new Worker(new URL('./worker.js', import.meta.url), { execArgv: [], workerData: { gate } })
     this.#worker = worker
+    guardExit(gate)
     let cause: unknown
     worker.on('message', (reply: WorkerReply) => this.#receive(reply))
     worker.on('messageerror', (error) => {
       cause = error
-      void worker.terminate()
+      void end(worker) // A request waits for the reply that was lost.
     })
     worker.on('error', (error) => {
       cause = error
     })
     worker.on('exit', (exitCode) => {
+      unguardExit(gate)
       if (this.#worker === worker) this.#onExit(exitCode, cause)
     })
     worker.unref()
-    return (await this.#call(this.#session, [])) as Created
+    const created = (await this.#call(this.#session, [])) as Created
+    this.#ready = true
+    return created
   }
 
   #call(request: WorkerRequest, transfer: ArrayBuffer[]): Promise<Created | Ran> {
@@ -104,13 +116,14 @@ export class OrtWorker {
   #receive(reply: WorkerReply): void {
     const pending = this.#pending.get(reply.id)
     this.#pending.delete(reply.id)
-    if (this.#pending.size === 0) this.#worker?.unref()
+    if (this.#pending.size === 0 && !this.#disposed) this.#worker?.unref()
     if (reply.kind === 'failed') pending?.reject(new OrtFailure(reply))
     else pending?.resolve(reply)
   }
 
   #onExit(exitCode: number, cause: unknown): void {
-    const wasReady = this.#created
+    const wasReady = this.#ready
+    this.#ready = false
     this.#worker = undefined
     this.#created = undefined
     const lost = this.#pending
@@ -119,6 +132,19 @@ export class OrtWorker {
     // Its replacement starts at once, unless it died before it ever worked; a failure shows at the next request.
     if (wasReady && !this.#disposed) this.create().catch(() => {})
   }
+}
+
+/**
+ * Ends the thread from inside, after the calls that it has: to terminate() it while native code runs in it would end
+ * the process.
+ */
+function end(worker: Worker): Promise<void> {
+  return new Promise((resolve) => {
+    worker.once('exit', () => resolve())
+    worker.ref()
+    const call: WorkerCall = { kind: 'end' }
+    worker.postMessage(call)
+  })
 }
 
 function diedError(exitCode: number | undefined, cause: unknown): BackendError {

@@ -39,4 +39,5 @@ export interface Failed {
 }
 
 export type WorkerReply = (Created | Ran | Failed) & { readonly id: number }
-export type WorkerCall = WorkerRequest & { readonly id: number }
+/** `end` has no reply: the thread ends, after the calls before it. */
+export type WorkerCall = (WorkerRequest & { readonly id: number }) | { readonly kind: 'end' }

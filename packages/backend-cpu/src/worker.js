@@ -4,32 +4,47 @@
  * Runs in a worker thread for requests, and in a child process for compiling. Plain JavaScript, so that both start from
  * source without a build or a loader.
  */
-import { parentPort } from 'node:worker_threads'
-import { InferenceSession, Tensor } from 'onnxruntime-node'
+import { parentPort, workerData } from 'node:worker_threads'
+import { createGate, enter, leave } from './native-gate.js'
 
+/** @import { InferenceSession, Tensor } from 'onnxruntime-node' */
 /** @import { Created, Ran, WireTensor, WorkerCall, WorkerReply } from './protocol.ts' */
 
 // onnxruntime-node 1.30 turns float16 into a Float16Array where there is one (Node 24) and then cannot read it. This
 // thread is ours alone, so it does without; the library looks when its first tensor is made.
 Reflect.deleteProperty(globalThis, 'Float16Array')
 
-/** @type {InferenceSession | undefined} */
-let session
+/** @type {Int32Array} */
+const gate = workerData?.gate ?? createGate()
+
+/** @type {{ session: InferenceSession, Tensor: typeof import('onnxruntime-node').Tensor } | undefined} */
+let loaded
 
 const nowUs = () => Number(process.hrtime.bigint()) / 1000
 
+// One call at a time, in the order in which they came, so that an `end` finds the calls before it answered.
+let answered = Promise.resolve()
 const inbox = parentPort ?? process
-inbox.on('message', async (/** @type {WorkerCall} */ call) => {
+inbox.on('message', (/** @type {WorkerCall} */ call) => {
+  answered = answered.then(() => answer(call))
+})
+
+/** @type {(call: WorkerCall) => Promise<void>} */
+async function answer(call) {
+  if (!enter(gate)) return // The process exits: nobody waits for an answer.
   const buffers = call.kind === 'run' ? call.feeds.map((feed) => feed.buffer) : []
   try {
+    if (call.kind === 'end') return await end()
     const reply = call.kind === 'create' ? await create(call) : await run(call, buffers)
     const transfer = reply.kind === 'ran' ? [...buffers, ...reply.fetches.map((fetch) => fetch.buffer)] : []
     send({ ...reply, id: call.id }, transfer)
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error)
-    send({ kind: 'failed', id: call.id, message, buffers }, buffers)
+    if (call.kind !== 'end') send({ kind: 'failed', id: call.id, message, buffers }, buffers)
+  } finally {
+    leave(gate)
   }
-})
+}
 
 /** @type {(reply: WorkerReply, transfer: ArrayBuffer[]) => void} */
 function send(reply, transfer) {
@@ -39,19 +54,30 @@ function send(reply, transfer) {
 
 /** @type {(call: Extract<WorkerCall, { kind: 'create' }>) => Promise<Created>} */
 async function create({ model, options }) {
-  await session?.release()
-  session = await ('path' in model
+  // Not before a call: loading native code goes through the gate, too.
+  const { InferenceSession, Tensor } = await import('onnxruntime-node')
+  const session = await ('path' in model
     ? InferenceSession.create(model.path, options)
     : InferenceSession.create(model.bytes, options))
+  loaded = { session, Tensor }
   return { kind: 'created', inputs: session.inputMetadata, outputs: session.outputMetadata }
+}
+
+/** Lets the thread end by itself, once the session has written what it still has to write (a profile's trace). */
+async function end() {
+  await loaded?.session.release()
+  parentPort?.close()
 }
 
 /** @type {(call: Extract<WorkerCall, { kind: 'run' }>, buffers: ArrayBuffer[]) => Promise<Ran>} */
 async function run({ feeds, outputs }, buffers) {
-  if (!session) throw new Error('no session was created')
+  if (!loaded) throw new Error('no session was created')
+  const { session, Tensor } = loaded
   const startUs = nowUs()
   const results = await session.run(
-    Object.fromEntries(feeds.map((feed) => [feed.name, tensorFrom(feed)])),
+    Object.fromEntries(
+      feeds.map(({ name, type, dims, buffer }) => [name, new Tensor(type, arrayOver(type, buffer), dims)]),
+    ),
     outputs ?? session.outputNames,
   )
   const endUs = nowUs()
@@ -74,10 +100,9 @@ const arrays = {
   bool: Uint8Array,
 }
 
-/** @type {(feed: WireTensor) => Tensor} */
-function tensorFrom({ type, dims, buffer }) {
-  const array = arrays[/** @type {keyof typeof arrays} */ (type)]
-  return new Tensor(type, new array(buffer), dims)
+/** @type {(type: WireTensor['type'], buffer: ArrayBuffer) => InstanceType<typeof arrays[keyof typeof arrays]>} */
+function arrayOver(type, buffer) {
+  return new arrays[/** @type {keyof typeof arrays} */ (type)](buffer)
 }
 
 /**
