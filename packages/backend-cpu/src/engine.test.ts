@@ -7,15 +7,15 @@ import {
   type Engine,
   type Feeds,
   type OptimizationProfile,
-  type Plan,
   type Session,
   Tensor,
   Timeline,
 } from '@lowlat/core'
 import { denseModel, sumModel } from '@lowlat/testing'
-import { afterAll, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { createBackend } from './backend.ts'
 import type { CpuOptions } from './options.ts'
+import { filePlan } from './testing/file-plan.ts'
 
 const cpu = (options: Partial<CpuOptions> = {}) => ({
   backend: createBackend(),
@@ -23,19 +23,15 @@ const cpu = (options: Partial<CpuOptions> = {}) => ({
   cache: false,
 })
 
-const folders: string[] = []
-afterAll(() => Promise.all(folders.map((folder) => rm(folder, { recursive: true, force: true }))))
+let folder: string
 
-/** A plan in a folder of its own. */
-async function compile(bytes: Uint8Array): Promise<Plan & { payload: { path: string } }> {
-  const workFolder = await mkdtemp(join(tmpdir(), 'lowlat-engine-'))
-  folders.push(workFolder)
-  const options = { precision: 'model', profiles: [], backendOptions: {}, workFolder } as const
-  return (await createBackend().compile({ kind: 'bytes', bytes }, options)) as Plan & { payload: { path: string } }
-}
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'lowlat-engine-'))
+})
+afterAll(() => rm(folder, { recursive: true, force: true }))
 
 const load = async (bytes: Uint8Array, options: Partial<CpuOptions> = {}): Promise<Engine> =>
-  createBackend().load(await compile(bytes), { backendOptions: { ...options } })
+  createBackend().load(await filePlan(bytes, folder), { backendOptions: { ...options } })
 
 /** The worker threads that `action` starts. */
 async function workersOf<T>(action: () => Promise<T>): Promise<{ result: T; workers: Worker[] }> {
@@ -60,19 +56,25 @@ const pair = (rows: number): Feeds => ({ a: Tensor.zeros('float32', [rows, 4]), 
 const placementOf = (session: Session) => session.inspect().properties.placement
 
 describe('placement', () => {
+  afterEach(() => {
+    vi.unstubAllEnvs()
+  })
+
   it('auto stays in a worker while shapes may come that nobody measured', async () => {
     await using session = await createSession(sumModel(), cpu())
     expect(placementOf(session)).toBe('worker')
   })
 
   it('auto moves a short model into the calling thread once every shape was measured', async () => {
-    const { result: session } = await workersOf(() => createSession(sumModel(), { ...cpu(), profiles: [profile] }))
+    vi.stubEnv('LOWLAT_CPU_INLINE_BELOW_US', '1000000') // whatever else this machine does
+    const session = await createSession(sumModel(), { ...cpu(), profiles: [profile] })
     expect(session.inspect().properties).toMatchObject({ placement: 'inline', workers: 0 })
     expect((await session.run(pair(2))).sum!.shape).toEqual([2, 4])
     await session.dispose()
   })
 
   it('auto leaves a long model in its worker', async () => {
+    vi.stubEnv('LOWLAT_CPU_INLINE_BELOW_US', '1')
     const x = { min: [512, 1024], opt: [512, 1024], max: [512, 1024] }
     await using session = await createSession(denseModel(slowWeights), { ...cpu(), profiles: [{ x }] })
     expect(placementOf(session)).toBe('worker')

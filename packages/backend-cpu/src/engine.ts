@@ -12,11 +12,10 @@ import {
   type RunOptions,
 } from '@lowlat/core'
 import { type CpuOptions, inlineLimitKnob, loadOptions } from './options.ts'
-import { loadError } from './ort-errors.ts'
 import { runsInline } from './ort-types.ts'
 import { OrtWorker } from './ort-worker.ts'
 import { readPlanModel } from './plan-file.ts'
-import type { OrtModel } from './protocol.ts'
+import type { PlanModel } from './protocol.ts'
 import { InlineRunner, type Runner, WorkerRunner } from './runners.ts'
 
 /** A shape that ran during the warm-up. */
@@ -62,7 +61,7 @@ export class CpuEngine implements Engine {
   readonly profiles: Engine['profiles']
   readonly preferredContexts: number
   readonly #options: CpuOptions
-  readonly #model: OrtModel
+  readonly #model: PlanModel
   readonly #folder: string
   #workers: readonly OrtWorker[] = []
   #inline: InlineRunner | undefined
@@ -90,7 +89,7 @@ export class CpuEngine implements Engine {
       return engine
     } catch (error) {
       await engine[Symbol.asyncDispose]()
-      throw loadError(error)
+      throw error
     }
   }
 
@@ -107,12 +106,12 @@ export class CpuEngine implements Engine {
   }
 
   #createInline(threads: number): Promise<InlineRunner> {
-    return InlineRunner.create(this.#model, loadOptions(threads, this.#folder))
+    return InlineRunner.create(this.#model, loadOptions(threads, this.#folder), this.inputs)
   }
 
   async createContext(): Promise<ExecutionContext> {
     const worker = this.#workers[this.#contexts++ % Math.max(1, this.#workers.length)]
-    const inWorker = worker && new WorkerRunner(worker)
+    const inWorker = worker && new WorkerRunner(worker, this.inputs)
     return {
       run: (feeds, options = {}) => this.#run((this.#inline ?? inWorker)!, feeds, options),
       [Symbol.asyncDispose]: async () => {},

@@ -17,7 +17,7 @@ import {
   type ModelDescription,
   type ModelProto,
 } from '@lowlat/onnx'
-import { checkType } from './ort-types.ts'
+import { checkOutputName, checkType } from './ort-types.ts'
 
 interface PreparedModel {
   readonly path: string
@@ -38,6 +38,7 @@ export async function prepareModel(
   const message = decodeModel(bytes)
   const description = describeModel(bytes)
   for (const { name, dtype } of [...description.inputs, ...description.outputs]) checkType(name, dtype)
+  for (const { name } of description.outputs) checkOutputName(name)
   checkPrecision(description, precision)
   const dependencies = await dependenciesOf(message, model)
   const constant = withConstantWeights(message)

@@ -33,13 +33,14 @@ export function compileError(error: unknown): unknown {
   })
 }
 
-/** A failure to load a plan: it is compiled anew by the caller. */
+/** A failure to load a plan, at the start or in a worker that replaces another one. */
 export function loadError(error: unknown): unknown {
   if (isLowlatError(error)) return error
   if (codeFor(error, 'PLAN_INVALID') === 'OUT_OF_MEMORY') return memoryError(error)
   return new ModelError('PLAN_INVALID', {
     message: `ONNX Runtime cannot load the compiled plan: ${wordsOf(error)}`,
-    remedy: 'Compile the model again.',
+    remedy:
+      "Compile the model again; where the plan's file went while a session ran, put it back or open a new session.",
     cause: error,
   })
 }

@@ -30,6 +30,16 @@ export function checkType(name: string, type: string): asserts type is SharedTyp
   })
 }
 
+/** @throws ModelError MODEL_UNSUPPORTED for the one name that onnxruntime-node loses, since it keeps results in an object. */
+export function checkOutputName(name: string): void {
+  if (name !== '__proto__') return
+  throw new ModelError('MODEL_UNSUPPORTED', {
+    message: "An output named '__proto__' cannot be returned by onnxruntime-node.",
+    remedy: 'Rename the output in the model.',
+    received: name,
+  })
+}
+
 /** @throws ModelError MODEL_UNSUPPORTED for inputs and outputs that are not numeric tensors. */
 export function tensorInfoFrom(value: InferenceSession.ValueMetadata): TensorInfo {
   const type: string = value.isTensor ? value.type : 'not a tensor'

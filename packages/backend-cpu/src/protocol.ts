@@ -1,7 +1,12 @@
 /** Messages between the engine and its worker threads. Buffers named here are transferred, never shared. */
 import type { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node'
 
-export type OrtModel = { readonly path: string } | { readonly bytes: Uint8Array }
+/** The model of a plan, without its weights. */
+export interface PlanModel {
+  readonly bytes: Uint8Array
+}
+
+export type OrtModel = { readonly path: string } | PlanModel
 
 /** A tensor on its way: the bytes from the start of `buffer`. */
 export interface WireTensor {

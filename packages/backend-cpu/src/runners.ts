@@ -1,9 +1,10 @@
-import { type Feeds, type Fetches, monotonicUs, type RunOptions, type Tensor } from '@lowlat/core'
+import { type Feeds, type Fetches, monotonicUs, type RunOptions, type TensorInfo } from '@lowlat/core'
 import type { InferenceSession } from 'onnxruntime-node'
-import { runError } from './ort-errors.ts'
+import { feedList, type NamedTensor } from './feed-list.ts'
+import { loadError, runError } from './ort-errors.ts'
 import { tensorOver } from './ort-types.ts'
 import { OrtFailure, type OrtWorker } from './ort-worker.ts'
-import type { OrtModel, WireTensor } from './protocol.ts'
+import type { PlanModel, WireTensor } from './protocol.ts'
 
 /** Where runs happen: in a worker thread or in the calling one. */
 export interface Runner {
@@ -17,10 +18,12 @@ export interface Runner {
  */
 export class WorkerRunner implements Runner {
   readonly #worker: OrtWorker
+  readonly #inputs: readonly TensorInfo[]
   readonly #spare: ArrayBuffer[] = []
 
-  constructor(worker: OrtWorker) {
+  constructor(worker: OrtWorker, inputs: readonly TensorInfo[]) {
     this.#worker = worker
+    this.#inputs = inputs
   }
 
   async run(
@@ -28,10 +31,10 @@ export class WorkerRunner implements Runner {
     { outputs, timeline }: RunOptions,
     onComputed: (computeUs: number) => void,
   ): Promise<Fetches> {
-    const startUs = monotonicUs()
-    const wire = Object.entries(feeds).map(([name, tensor]) => this.#wireFrom(name, tensor))
-    timeline?.span('h2d', startUs, monotonicUs(), 'copy to the worker')
     try {
+      const startUs = monotonicUs()
+      const wire = feedList(feeds, this.#inputs).map((feed) => this.#wireFrom(feed))
+      timeline?.span('h2d', startUs, monotonicUs(), 'copy to the worker')
       const ran = await this.#worker.run({ kind: 'run', feeds: wire, outputs })
       const receivedUs = monotonicUs()
       this.#spare.push(...ran.buffers)
@@ -48,7 +51,7 @@ export class WorkerRunner implements Runner {
     }
   }
 
-  #wireFrom(name: string, tensor: Tensor): WireTensor {
+  #wireFrom({ name, tensor }: NamedTensor): WireTensor {
     const { byteLength } = tensor
     const index = this.#spare.findIndex((buffer) => buffer.byteLength === byteLength)
     const buffer = index >= 0 ? this.#spare.splice(index, 1)[0]! : this.#allocate(byteLength)
@@ -65,24 +68,31 @@ export class WorkerRunner implements Runner {
 
 type Ort = typeof import('onnxruntime-node')
 
-/** Runs in the calling thread, on the caller's memory, without copies. */
+/** Runs in the calling thread, on the caller's memory; only shared memory is copied, which the library cannot take. */
 export class InlineRunner implements Runner {
   readonly #ort: Ort
   readonly #session: InferenceSession
 
-  private constructor(ort: Ort, session: InferenceSession) {
+  readonly #inputs: readonly TensorInfo[]
+
+  private constructor(ort: Ort, session: InferenceSession, inputs: readonly TensorInfo[]) {
     this.#ort = ort
     this.#session = session
+    this.#inputs = inputs
   }
 
-  static async create(model: OrtModel, options: InferenceSession.SessionOptions): Promise<InlineRunner> {
+  /** @throws ModelError PLAN_INVALID; BackendError OUT_OF_MEMORY. */
+  static async create(
+    { bytes }: PlanModel,
+    options: InferenceSession.SessionOptions,
+    inputs: readonly TensorInfo[],
+  ): Promise<InlineRunner> {
     const ort = await import('onnxruntime-node')
-    const { InferenceSession } = ort
-    const session =
-      'path' in model
-        ? await InferenceSession.create(model.path, options)
-        : await InferenceSession.create(model.bytes, options)
-    return new InlineRunner(ort, session)
+    try {
+      return new InlineRunner(ort, await ort.InferenceSession.create(bytes, options), inputs)
+    } catch (error) {
+      throw loadError(error)
+    }
   }
 
   async run(
@@ -90,27 +100,28 @@ export class InlineRunner implements Runner {
     { outputs, timeline }: RunOptions,
     onComputed: (computeUs: number) => void,
   ): Promise<Fetches> {
-    const startUs = monotonicUs()
-    const inputs: Record<string, InstanceType<Ort['Tensor']>> = {}
-    for (const name in feeds) {
-      const tensor = feeds[name]!
-      inputs[name] = new this.#ort.Tensor(tensor.dtype as WireTensor['type'], tensor.data, tensor.shape)
-    }
     try {
-      const results = await this.#session.run(inputs, outputs ?? this.#session.outputNames)
-      const fetches: Record<string, Tensor> = {}
-      for (const name in results) {
-        const { type, dims, data } = results[name]!
-        const view = data as Exclude<typeof data, string[]>
-        fetches[name] = tensorOver(name, type, dims, view.buffer, view.byteOffset, view.byteLength)
-      }
+      const startUs = monotonicUs()
+      const results = await this.#session.run(
+        Object.fromEntries(feedList(feeds, this.#inputs).map((feed) => [feed.name, this.#ortTensorFrom(feed)])),
+        outputs ?? this.#session.outputNames,
+      )
+      const fetches = Object.entries(results).map(([name, { type, dims, data }]) => {
+        const { buffer, byteOffset, byteLength } = data as Exclude<typeof data, string[]>
+        return [name, tensorOver(name, type, dims, buffer, byteOffset, byteLength)] as const
+      })
       const endUs = monotonicUs()
       onComputed(endUs - startUs)
       timeline?.span('compute', startUs, endUs)
-      return fetches
+      return Object.fromEntries(fetches)
     } catch (error) {
       throw runError(error)
     }
+  }
+
+  #ortTensorFrom({ tensor }: NamedTensor): InstanceType<Ort['Tensor']> {
+    const { dtype, shape, data } = tensor.data.buffer instanceof SharedArrayBuffer ? tensor.clone() : tensor
+    return new this.#ort.Tensor(dtype as WireTensor['type'], data, shape)
   }
 
   release(): Promise<void> {

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type Plan, Tensor } from '@lowlat/core'
 import { denseModel } from '@lowlat/testing'
-import { createBackend } from '../backend.ts'
+import { filePlan } from './file-plan.ts'
 
 /** What each process does: two workers create sessions and then run without an end, each run some 50 ms long. */
 const script = `
@@ -46,11 +46,9 @@ export const codeOf = ({ how }: Ending): number => (how === 'exit' ? 7 : 1)
 
 /** Exit codes of processes that end so, or the signals that killed them; two processes at a time. */
 export async function exitCodes(endings: readonly Ending[]): Promise<(number | string)[]> {
-  const workFolder = await mkdtemp(join(tmpdir(), 'lowlat-exit-'))
+  const folder = await mkdtemp(join(tmpdir(), 'lowlat-exit-'))
   try {
-    const model = { kind: 'bytes', bytes: denseModel(Tensor.zeros('float32', [1024, 1024])) } as const
-    const options = { precision: 'model', profiles: [], backendOptions: {}, workFolder } as const
-    const plan = await createBackend().compile(model, options)
+    const plan = await filePlan(denseModel(Tensor.zeros('float32', [1024, 1024])), folder)
     const codes: (number | string)[] = []
     const rest = [...endings.entries()]
     const work = async () => {
@@ -59,7 +57,7 @@ export async function exitCodes(endings: readonly Ending[]): Promise<(number | s
     await Promise.all([work(), work()])
     return codes
   } finally {
-    await rm(workFolder, { recursive: true, force: true })
+    await rm(folder, { recursive: true, force: true })
   }
 }
 
