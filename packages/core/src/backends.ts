@@ -2,7 +2,7 @@ import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { Backend } from './contract.ts'
-import { BackendError, messageOf } from './errors.ts'
+import { BackendError, describeValue, messageOf } from './errors.ts'
 
 /** Backends that lowlat ships, fastest first: the order in which 'auto' asks them. */
 export const knownBackends = ['trt', 'cuda', 'cpu'] as const
@@ -68,7 +68,7 @@ function checkBackend(value: unknown, source: string): Backend {
     typeof backend.load === 'function'
   if (complete) return backend as Backend
   throw new BackendError('BACKEND_UNKNOWN', {
-    message: `Expected ${source} to be a Backend with name, probe, compile and load, got ${value === null ? 'null' : typeof value}.`,
+    message: `Expected ${source} to be a Backend with name, probe, compile and load, got ${describeValue(value)}.`,
     remedy: `Pass a name (${knownBackends.join(', ')}), 'auto', or a value that implements Backend; a backend package exports createBackend().`,
     received: value,
   })

@@ -1,7 +1,9 @@
+import { execFile } from 'node:child_process'
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { promisify } from 'node:util'
 import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { createSessionFromFile } from './create-session.ts'
 
@@ -52,6 +54,22 @@ describe('a JSON file', () => {
     }
   })
 
+  it('may begin with a byte order mark, and name files by URL', async () => {
+    await named('from-url')
+    const content = { model: pathToFileURL(path).href, backend: 'from-url', cache: { folder: './plans' } }
+    await using session = await createSessionFromFile(await write(`\uFEFF${JSON.stringify(content)}`))
+    expect(session.inspect().properties).toEqual({ kind: 'file', path })
+  })
+
+  it('may not be a pipe, a device, a folder or huge', async () => {
+    const pipe = join(folder, 'pipe')
+    await promisify(execFile)('mkfifo', [pipe])
+    const huge = await write(' '.repeat(5 * 2 ** 20))
+    for (const file of [pipe, '/dev/zero', folder, huge]) {
+      await expect(createSessionFromFile(file), file).rejects.toMatchObject({ code: 'CONFIG_INVALID', received: file })
+    }
+  })
+
   it.each([
     ['{', 'CONFIG_UNREADABLE'],
     ['', 'CONFIG_UNREADABLE'],
@@ -59,6 +77,8 @@ describe('a JSON file', () => {
     ['null', 'CONFIG_INVALID'],
     [{}, 'CONFIG_INVALID'],
     [{ model: '' }, 'CONFIG_INVALID'],
+    [{ model: 'm\0.onnx' }, 'CONFIG_INVALID'],
+    [{ model: 'model.onnx', warmup: [{}] }, 'CONFIG_INVALID'],
     [{ model: 'model.onnx', backend: {} }, 'CONFIG_INVALID'],
     [{ model: 'model.onnx', backends: 'cpu' }, 'CONFIG_INVALID'],
     [{ model: 'model.onnx', signal: {} }, 'CONFIG_INVALID'],
@@ -70,10 +90,11 @@ describe('a JSON file', () => {
     expect(error.message).toContain(folder)
   })
 
-  it('that is missing, a folder or no file URL', async () => {
+  it('that is missing or no file', async () => {
     await expect(createSessionFromFile(join(folder, 'no.json'))).rejects.toMatchObject({ code: 'CONFIG_UNREADABLE' })
-    await expect(createSessionFromFile(folder)).rejects.toMatchObject({ code: 'CONFIG_UNREADABLE' })
-    for (const file of [new URL('https://example.com/a.json'), 7 as never]) {
+    await expect(createSessionFromFile('a\0b')).rejects.toMatchObject({ code: 'CONFIG_UNREADABLE' })
+    const others = ['https://example.com/a.json', 7, null, undefined, Object.create(null), 1n, Symbol('file')]
+    for (const file of [new URL('https://example.com/a.json'), ...(others as never[])]) {
       await expect(createSessionFromFile(file)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
     }
   })

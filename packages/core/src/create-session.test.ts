@@ -1,13 +1,13 @@
-import { channel, tracingChannel } from 'node:diagnostics_channel'
+import { tracingChannel } from 'node:diagnostics_channel'
 import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { type NullBackendOptions, nullBackend } from '@lowlat/testing'
 import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import type { Backend, Engine, Probe, TensorInfo } from './contract.ts'
+import type { Backend, Engine, Feeds, Probe, TensorInfo } from './contract.ts'
 import { createSession } from './create-session.ts'
-import { BackendError, type ErrorCode, ModelError } from './errors.ts'
+import { type ErrorCode, ModelError } from './errors.ts'
 import type { SessionOptions } from './session-options.ts'
 import { Tensor } from './tensor.ts'
 
@@ -47,6 +47,7 @@ describe('the model', () => {
   it.each([
     ['a path', () => path],
     ['a file URL', () => pathToFileURL(path)],
+    ['a file URL as text', () => pathToFileURL(path).href],
     ['bytes', () => bytes],
     ['an ArrayBuffer', () => bytes.buffer],
     ['a Buffer', () => Buffer.from(bytes)],
@@ -60,7 +61,11 @@ describe('the model', () => {
     const cases: [unknown, string][] = [
       [join(folder, 'nothing.onnx'), 'MODEL_NOT_FOUND'],
       ['with\0zero', 'MODEL_NOT_FOUND'],
-      ['', 'MODEL_NOT_FOUND'],
+      ['', 'INVALID_ARGUMENT'],
+      ['https://example.com/model.onnx', 'INVALID_ARGUMENT'],
+      ['file://elsewhere/model.onnx', 'INVALID_ARGUMENT'],
+      [Object.create(null), 'INVALID_ARGUMENT'],
+      [1n, 'INVALID_ARGUMENT'],
       [folder, 'MODEL_NOT_FOUND'],
       [join(folder, 'empty'), 'MODEL_INVALID'],
       [new Uint8Array(0), 'MODEL_INVALID'],
@@ -72,7 +77,7 @@ describe('the model', () => {
       [[1, 2], 'INVALID_ARGUMENT'],
     ]
     for (const [model, code] of cases) {
-      await expect(createSession(model as string, { backend: nullBackend() }), `${model}`).rejects.toMatchObject({
+      await expect(createSession(model as string, { backend: nullBackend() }), code).rejects.toMatchObject({
         code,
       })
     }
@@ -180,9 +185,68 @@ describe('options', () => {
     { signal: {} },
     { profiles: [{ x: { min: [1], opt: [1], max: [-1] } }] },
     { backendOptions: { cpu: 7 } },
+    { backendOptions: { cpu: null } },
+    { cache: { folder: '' } },
+    { cache: { folder: 'a\0b' } },
+    { cache: { folder: null } },
+    { contexts: 1n },
+    { contexts: Object.create(null) },
+    { profiles: [{ x: { min: [Number.NaN], opt: [1], max: [1] } }] },
+    { profiles: [null] },
+    { precision: Symbol('fp16') },
+    { warmup: [] },
+    { warmup: [7] },
+    ...['profiles', 'contexts', 'cache', 'signal', 'warmup', 'backendOptions', 'maxQueue'].map((name) => ({
+      [name]: null,
+    })),
+    null,
     'cpu',
   ])('%o are refused', async (options) => {
     await expect(createSession(bytes, options as SessionOptions)).rejects.toMatchObject({ code: 'CONFIG_INVALID' })
+  })
+
+  it.each([
+    [{ contxts: 2 }, "there is no 'contxts' (did you mean 'contexts'?)"],
+    [{ warmUp: false }, "there is no 'warmUp' (did you mean 'warmup'?)"],
+    [{ cache: { maxbytes: 5 } }, "there is no 'cache.maxbytes' (did you mean 'maxBytes'?)"],
+    [{ cache: { path: 'x' } }, "there is no 'cache.path' (known: folder, maxBytes)"],
+    [{ cache: { maxBytes: -1 } }, 'cache.maxBytes: '],
+    [{ warmup: ['x'] }, 'warmup.0: expected an object of tensors'],
+    [
+      { profiles: [{ x: { min: [1], opt: [1], max: [1], mix: [1] } }] },
+      "there is no 'profiles.0.x.mix' (did you mean 'min'?)",
+    ],
+  ])('%o: the message says what is meant', async (options, message) => {
+    await expect(createSession(bytes, options as SessionOptions)).rejects.toThrow(message)
+  })
+
+  it('may be any object, also without a prototype, and hold what the backend likes', async () => {
+    const circular: Record<string, unknown> = { count: 1n, none: Object.create(null) }
+    circular.self = circular
+    const options = Object.assign(Object.create(null), { backend: nullBackend(), backendOptions: { null: circular } })
+    await (await createSession(bytes, options)).dispose()
+    await expect(createSession(bytes, { ...options, contexts: circular })).rejects.toMatchObject({
+      code: 'CONFIG_INVALID',
+    })
+  })
+
+  it('profiles that no model can have are refused before anything is compiled', async () => {
+    const backend = nullBackend()
+    for (const [min, max] of [
+      [
+        [1, 4],
+        [2 ** 40, 4],
+      ],
+      [
+        [2, 4],
+        [1, 4],
+      ],
+      [[1, 4], [1]],
+    ]) {
+      const options = { backend, profiles: [{ x: { min: min!, opt: min!, max: max! } }] }
+      await expect(createSession(bytes, options)).rejects.toMatchObject({ code: 'PROFILE_INVALID' })
+    }
+    expect(backend.log.compiles).toBe(0)
   })
 
   it('reach the backend: precision, profiles, its own options, contexts', async () => {
@@ -233,81 +297,6 @@ describe('options', () => {
   })
 })
 
-describe('the plan cache', () => {
-  const compilesOf = async (backend: ReturnType<typeof nullBackend>, options: SessionOptions[], model = path) => {
-    for (const option of options) await (await createSession(model, { backend, ...option })).dispose()
-    return backend.log.compiles
-  }
-
-  it('saves compiling, also for equal content at another path', async () => {
-    const backend = nullBackend()
-    expect(await compilesOf(backend, [{}, {}, { contexts: 2 }, { cache: true }])).toBe(1)
-    const copy = join(folder, 'copy.onnx')
-    await writeFile(copy, 'model')
-    expect(await compilesOf(backend, [{}], copy)).toBe(1)
-    await writeFile(copy, 'other')
-    expect(await compilesOf(backend, [{}], copy)).toBe(2)
-  })
-
-  it('is left alone when switched off, or when the backend has no planKey', async () => {
-    expect(await compilesOf(nullBackend(), [{ cache: false }, { cache: false }])).toBe(2)
-    const { planKey: _, ...without } = nullBackend()
-    expect(await compilesOf(without, [{}, {}])).toBe(2)
-    await expect(readdir(join(folder, 'cache'))).rejects.toMatchObject({ code: 'ENOENT' })
-  })
-
-  it('goes where it is told', async () => {
-    const cache = { folder: join(folder, 'elsewhere'), maxBytes: 100 }
-    expect(await compilesOf(nullBackend(), [{ cache }, { cache }])).toBe(1)
-    expect(await readdir(join(folder, 'elsewhere', 'plans'))).toHaveLength(1)
-  })
-
-  it('compiles anew what does not load, replaces it, and tells who listens', async () => {
-    const inner = nullBackend()
-    let stale = false
-    const backend = {
-      ...inner,
-      load: (...args: Parameters<Backend['load']>) => {
-        if (!stale) return inner.load(...args)
-        stale = false
-        return Promise.reject(new ModelError('PLAN_STALE', { message: 'Old.', remedy: 'Compile.' }))
-      },
-    }
-    const told: unknown[] = []
-    const listen = (message: unknown) => told.push(message)
-    channel('lowlat:plan-cache').subscribe(listen)
-    await compilesOf(backend, [{}])
-    stale = true
-    expect(await compilesOf(backend, [{}, {}])).toBe(2)
-    channel('lowlat:plan-cache').unsubscribe(listen)
-    expect(told).toEqual([{ key: expect.any(String), reason: 'Old. Compile.' }])
-  })
-
-  it('a load that fails for another reason is not hidden', async () => {
-    const backend = nullBackend()
-    await compilesOf(backend, [{}])
-    const broken: Backend = {
-      ...backend,
-      load: () => Promise.reject(new BackendError('OUT_OF_MEMORY', { message: 'Full.', remedy: 'Buy.' })),
-    }
-    await expect(createSession(path, { backend: broken })).rejects.toMatchObject({ code: 'OUT_OF_MEMORY' })
-  })
-
-  it('that cannot be written: a warning by default, an error where its folder was named', async () => {
-    const file = join(folder, 'file')
-    await writeFile(file, 'in the way')
-    vi.stubEnv('LOWLAT_CACHE_DIR', file)
-    const warn = vi.spyOn(process, 'emitWarning').mockImplementation(() => {})
-    expect(await compilesOf(nullBackend(), [{}])).toBe(1)
-    expect(warn).toHaveBeenCalledWith(expect.stringContaining('cannot be written'), { code: 'LOWLAT_PLAN_CACHE' })
-    await expect(createSession(path, { backend: nullBackend(), cache: { folder: file } })).rejects.toMatchObject({
-      code: 'CONFIG_INVALID',
-    })
-    vi.stubEnv('LOWLAT_CACHE_MAX_BYTES', 'lots')
-    await expect(createSession(path, { backend: nullBackend() })).rejects.toMatchObject({ code: 'KNOB_INVALID' })
-  })
-})
-
 describe('abort', () => {
   it('before the start: nothing happens', async () => {
     const backend = nullBackend()
@@ -316,30 +305,66 @@ describe('abort', () => {
     expect(backend.log.compiles).toBe(0)
   })
 
-  it.each(['compile', 'load', 'run'] as const)('during %s: everything is freed', async (phase) => {
+  it.each(['probe', 'compile', 'load', 'run'] as const)(
+    'during %s: at once, and everything is freed',
+    async (phase) => {
+      const controller = new AbortController()
+      const waiting = new Map<string, () => void>()
+      /** Ends when the test says so. */
+      const slowly = (name: string) =>
+        name === phase ? new Promise<void>((resolve) => waiting.set(name, resolve)) : Promise.resolve()
+      const inner = nullBackend({ inputs: [info([1, 4])] })
+      const backend: Backend = {
+        ...inner,
+        probe: async () => {
+          await slowly('probe')
+          return inner.probe()
+        },
+        compile: async (model, options) => {
+          expect(options.signal).toBe(controller.signal)
+          await slowly('compile')
+          return inner.compile(model, options)
+        },
+        load: async (plan, options) => {
+          expect(options.signal).toBe(controller.signal)
+          await slowly('load')
+          const engine = await inner.load(plan, options)
+          const createContext = async () => {
+            const context = await engine.createContext()
+            return { ...context, run: (feeds: Feeds) => slowly('run').then(() => context.run(feeds)) }
+          }
+          return { ...engine, createContext }
+        },
+      }
+      const creating = createSession(bytes, {
+        backend,
+        signal: controller.signal,
+        cache: { folder: join(folder, 'c') },
+      })
+      creating.catch(() => {})
+      await vi.waitFor(() => expect(waiting.size).toBe(1))
+      controller.abort('enough')
+      // The step that runs goes on: nobody waits for it.
+      await expect(creating).rejects.toMatchObject({ name: 'AbortError', code: 'ABORTED', cause: 'enough' })
+      expect(inner.log.runs).toBe(0)
+      waiting.get(phase)!()
+      await vi.waitFor(async () => {
+        const left = await readdir(join(folder, 'c', 'work')).catch(() => [])
+        expect([inner.log.alive, left]).toEqual([0, []])
+      })
+      expect(inner.log).toMatchObject({
+        compiles: phase === 'probe' ? 0 : 1,
+        loads: phase === 'probe' || phase === 'compile' ? 0 : 1,
+      })
+      expect(inner.log.runs).toBeLessThanOrEqual(1)
+    },
+  )
+
+  it('after it was created changes nothing', async () => {
     const controller = new AbortController()
-    const compute = () => {
-      if (phase === 'run') controller.abort()
-      return { y: feeds.x }
-    }
-    const inner = nullBackend({ compute })
-    const backend: Backend = {
-      ...inner,
-      compile: (model, options) => {
-        expect(options.signal).toBe(controller.signal)
-        if (phase === 'compile') controller.abort()
-        return inner.compile(model, options)
-      },
-      load: (plan, options) => {
-        expect(options.signal).toBe(controller.signal)
-        if (phase === 'load') controller.abort()
-        return inner.load(plan, options)
-      },
-    }
-    await expect(createSession(bytes, { backend, signal: controller.signal })).rejects.toMatchObject({
-      code: 'ABORTED',
-    })
-    expect([inner.log.alive, inner.log.loads]).toEqual([0, phase === 'compile' ? 0 : 1])
+    await using session = await createSession(bytes, { backend: nullBackend(), signal: controller.signal })
+    controller.abort()
+    expect((await session.run(feeds)).y!.shape).toEqual([1, 4])
   })
 })
 
@@ -369,17 +394,6 @@ describe('failures on the way', () => {
     }
     await expect(createSession(bytes, { backend, cache: false })).rejects.toThrow('broken')
     expect([inner.log.alive, await temporary()]).toEqual([0, []])
-  })
-
-  it('the work folder of an uncached plan lives as long as its session', async () => {
-    vi.stubEnv('TMPDIR', folder)
-    const backend = nullBackend()
-    const session = await createSession(bytes, { backend, cache: false })
-    expect(await temporary()).toHaveLength(1)
-    await session.dispose()
-    await session.dispose()
-    expect([backend.log.alive, await temporary()]).toEqual([0, []])
-    await expect(session.run(feeds)).rejects.toMatchObject({ code: 'DISPOSED' })
   })
 })
 

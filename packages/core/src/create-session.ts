@@ -1,21 +1,12 @@
-import { channel, tracingChannel } from 'node:diagnostics_channel'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { onAbort } from './abort.ts'
 import { type BackendInput, knownBackends, resolveBackend } from './backends.ts'
-import type { Backend, CompileOptions, Engine, ModelSource, Plan } from './contract.ts'
-import { AbortError, BackendError, ConfigError, isLowlatError, type LowlatError } from './errors.ts'
+import type { Backend } from './contract.ts'
+import { BackendError, isLowlatError, type LowlatError } from './errors.ts'
 import { type ModelInput, modelSourceFrom } from './model-source.ts'
-import { PlanCache } from './plan-cache.ts'
-import { checkProfiles } from './profiles.ts'
+import { abortError, type EngineRequest, openEngine, throwIfAborted } from './open-engine.ts'
 import { type BackendChoice, Session } from './session.ts'
 import { parseSessionOptions, readSessionFile, type SessionOptions } from './session-options.ts'
 import { warmUp } from './warmup.ts'
-
-/** `tracing:lowlat:compile:*` and `tracing:lowlat:load:*` with `{ backend }`; `lowlat:plan-cache` with what it refused. */
-const compileChannel = tracingChannel('lowlat:compile')
-const loadChannel = tracingChannel('lowlat:load')
-const cacheChannel = channel('lowlat:plan-cache')
 
 const DEFAULT_MAX_QUEUE = 1024
 
@@ -35,6 +26,11 @@ const PASS_ON: ReadonlySet<string> = new Set([
  */
 export async function createSession(model: ModelInput, options: SessionOptions = {}): Promise<Session> {
   const settings = parseSessionOptions(options)
+  throwIfAborted(settings.signal)
+  return untilAborted(createUnderSignal(model, settings), settings.signal)
+}
+
+async function createUnderSignal(model: ModelInput, settings: SessionOptions): Promise<Session> {
   const wanted = backendsOf(settings.backend)
   const source = await modelSourceFrom(model)
   const selection: BackendChoice[] = []
@@ -44,11 +40,10 @@ export async function createSession(model: ModelInput, options: SessionOptions =
     try {
       const backend = await resolveBackend(input)
       await checkAvailable(backend)
-      const session = await openSession(source, backend, settings, [
+      return await openSession({ model: source, backend, settings }, [
         ...selection,
         { backend: backend.name, used: true },
       ])
-      return session
     } catch (error) {
       if (wanted.length === 1 || !isLowlatError(error) || !PASS_ON.has(error.code)) throw error
       const name = typeof input === 'string' ? input : input.name
@@ -88,13 +83,9 @@ async function checkAvailable(backend: Backend): Promise<void> {
   })
 }
 
-async function openSession(
-  source: ModelSource,
-  backend: Backend,
-  settings: SessionOptions,
-  selection: readonly BackendChoice[],
-): Promise<Session> {
-  const { engine, release } = await openEngine(source, backend, settings)
+async function openSession(request: EngineRequest, selection: readonly BackendChoice[]): Promise<Session> {
+  const { backend, settings } = request
+  const { engine, release } = await openEngine(request)
   const session = await Session.create({
     engine,
     backend: backend.name,
@@ -104,10 +95,8 @@ async function openSession(
     onDispose: release,
   })
   try {
-    if (settings.warmup ?? true) {
-      const coversLargest = await warmUp(session)
-      if (coversLargest) await engine.warmedUp?.()
-    }
+    throwIfAborted(settings.signal)
+    if (settings.warmup !== false && (await warmUp(session, settings))) await engine.warmedUp?.()
     throwIfAborted(settings.signal)
     return session
   } catch (error) {
@@ -116,93 +105,16 @@ async function openSession(
   }
 }
 
-interface OpenEngine {
-  engine: Engine
-  /** Removes what the plan needed on disk, where it is not in the cache. */
-  release: () => Promise<void>
-}
-
-async function openEngine(source: ModelSource, backend: Backend, settings: SessionOptions): Promise<OpenEngine> {
-  const request = {
-    precision: settings.precision ?? 'model',
-    profiles: settings.profiles ?? [],
-    backendOptions: settings.backendOptions?.[backend.name] ?? {},
-    ...(settings.signal && { signal: settings.signal }),
-  } as const
-  const compile = async (workFolder: string): Promise<Plan> => {
-    const options: CompileOptions = { ...request, workFolder }
-    const plan = await compileChannel.tracePromise(() => backend.compile(source, options), { backend: backend.name })
-    checkProfiles(request.profiles, plan.inputs)
-    throwIfAborted(settings.signal)
-    return plan
-  }
-  const load = (plan: Plan): Promise<Engine> => {
-    const options = {
-      backendOptions: request.backendOptions,
-      ...(settings.contexts !== undefined && { contexts: settings.contexts }),
-      ...(settings.signal && { signal: settings.signal }),
-    }
-    return loadChannel.tracePromise(() => backend.load(plan, options), { backend: backend.name })
-  }
-
-  if (backend.planKey && settings.cache !== false) {
-    const cache = openCache(settings.cache)
-    try {
-      const key = await cache.keyFor(source, {
-        backend: backend.name,
-        precision: request.precision,
-        profiles: request.profiles,
-        environment: await backend.planKey(request),
-      })
-      const engine = await loadFromCache(cache, key, source, load)
-      return { engine: engine ?? (await load(await cache.put(key, source, compile))), release: async () => {} }
-    } catch (error) {
-      // A cache folder that was named must work; the default one may be read-only, as in many containers.
-      if (!(error instanceof ConfigError && error.details.cache) || typeof settings.cache === 'object') throw error
-      process.emitWarning(`${error.message} Plans are compiled anew at every start.`, { code: 'LOWLAT_PLAN_CACHE' })
-    }
-  }
-  const workFolder = await mkdtemp(join(tmpdir(), 'lowlat-'))
-  const release = () => rm(workFolder, { recursive: true, force: true })
-  try {
-    return { engine: await load(await compile(workFolder)), release }
-  } catch (error) {
-    await release()
-    throw error
-  }
-}
-
-function openCache(options: SessionOptions['cache']): PlanCache {
-  const { folder, maxBytes } = typeof options === 'object' ? options : {}
-  return new PlanCache({
-    ...(folder !== undefined && { folder }),
-    ...(maxBytes !== undefined && { maxBytes }),
-    onRejected: (rejection) => cacheChannel.publish(rejection),
-  })
-}
-
-/** Undefined when there is no entry, or none that loads: then it is compiled anew and replaced. */
-async function loadFromCache(
-  cache: PlanCache,
-  key: string,
-  model: ModelSource,
-  load: (plan: Plan) => Promise<Engine>,
-): Promise<Engine | undefined> {
-  const plan = await cache.get(key, model)
-  if (!plan) return undefined
-  try {
-    return await load(plan)
-  } catch (error) {
-    if (!isLowlatError(error, 'PLAN_INVALID') && !isLowlatError(error, 'PLAN_STALE')) throw error
-    return cache.reject(key, error.message)
-  }
-}
-
-function throwIfAborted(signal: AbortSignal | undefined): void {
-  if (!signal?.aborted) return
-  throw new AbortError({
-    message: 'Creating the session was aborted by its signal.',
-    remedy: 'Nothing to mend: the caller asked for it.',
-    cause: signal.reason,
+/** Settles as `creating` does, or at once when the signal fires: what comes later is then disposed. */
+function untilAborted(creating: Promise<Session>, signal: AbortSignal | undefined): Promise<Session> {
+  if (!signal) return creating
+  return new Promise((resolve, reject) => {
+    const stopWatching = onAbort(signal, () => {
+      stopWatching()
+      reject(abortError(signal))
+      // The creation ends itself at its next step; nobody is left to hear what went wrong on the way.
+      creating.then((session) => session.dispose()).catch(() => {})
+    })
+    creating.finally(stopWatching).then(resolve, reject)
   })
 }

@@ -4,7 +4,7 @@ import { resolve } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { FileStamp, ModelSource } from './contract.ts'
-import { InputError, ModelError, messageOf } from './errors.ts'
+import { describeValue, InputError, ModelError, messageOf } from './errors.ts'
 
 /** A model as users name it: a path, a file URL, or ONNX bytes. */
 export type ModelInput = string | URL | Uint8Array | ArrayBuffer
@@ -17,30 +17,41 @@ export async function modelSourceFrom(model: ModelInput): Promise<ModelSource> {
     return { kind: 'bytes', bytes }
   }
   if (typeof model !== 'string' && !(model instanceof URL)) {
-    throw new InputError('INVALID_ARGUMENT', {
-      message: `Expected a model as path, file URL or bytes, got ${model === null ? 'null' : typeof model}.`,
-      remedy: "Pass for example 'model.onnx' or a Uint8Array with the file's content.",
-      received: model,
-    })
+    throw noModel(model)
   }
+  if (model === '') throw noModel(model)
   const path = pathFrom(model)
   const { sizeBytes } = await stampOf(path)
   if (sizeBytes === 0) throw emptyModel(path)
   return { kind: 'file', path }
 }
 
-/** The absolute path of a file. @throws InputError INVALID_ARGUMENT for URLs of other kinds. */
-export function pathFrom(file: string | URL): string {
+/**
+ * The absolute path of a file, from a path or a file URL (also as text, 'file:///models/a.onnx'). Relative paths start
+ * at `folder`. @throws InputError INVALID_ARGUMENT for URLs of other kinds, and for anything else.
+ */
+export function pathFrom(file: string | URL, folder = ''): string {
   try {
-    return resolve(file instanceof URL ? fileURLToPath(file) : file)
+    return resolve(folder, file instanceof URL || urlPattern.test(file) ? fileURLToPath(file) : file)
   } catch (cause) {
     throw new InputError('INVALID_ARGUMENT', {
-      message: `Expected a path or a URL of a local file, got '${String(file)}'.`,
+      message: `Expected a path or a URL of a local file, got ${file instanceof URL ? `'${file}'` : describeValue(file)}.`,
       remedy: 'Download the file first and pass its path.',
       received: file,
       cause,
     })
   }
+}
+
+/** Two letters at least, since `C:` is a drive. */
+const urlPattern = /^[a-z][a-z\d+.-]+:\/\//i
+
+function noModel(received: unknown): InputError {
+  return new InputError('INVALID_ARGUMENT', {
+    message: `Expected a model as path, file URL or bytes, got ${describeValue(received)}.`,
+    remedy: "Pass for example 'model.onnx' or a Uint8Array with the file's content.",
+    received,
+  })
 }
 
 function emptyModel(what: string): ModelError {
@@ -58,6 +69,15 @@ export async function stampOf(path: string): Promise<FileStamp> {
   })
   if (!found.isFile()) throw notFound(path, 'not a regular file')
   return { path, sizeBytes: Number(found.size), modifiedNs: found.mtimeNs.toString() }
+}
+
+export function sameStamp(a: FileStamp, b: FileStamp): boolean {
+  return a.sizeBytes === b.sizeBytes && a.modifiedNs === b.modifiedNs
+}
+
+/** Whether the file is what it was, as far as its size and modification time tell. @throws ModelError MODEL_NOT_FOUND. */
+export async function isUnchanged(stamp: FileStamp): Promise<boolean> {
+  return sameStamp(await stampOf(stamp.path), stamp)
 }
 
 function notFound(path: string, reason: string, cause?: unknown): ModelError {

@@ -1,13 +1,15 @@
 import { randomUUID } from 'node:crypto'
-import { copyFile, mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
+import { link, mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
-import { dirname, join, resolve, sep } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import * as z from 'zod/mini'
 import type { ModelSource, OptimizationProfile, Plan } from './contract.ts'
-import { ConfigError, LowlatError, messageOf } from './errors.ts'
+import { ConfigError, messageOf } from './errors.ts'
 import { integerKnob, stringKnob } from './knobs.ts'
-import { sha256Of, stampOf } from './model-source.ts'
-import { decodeEntry, encodeEntry, hashOf, payloadFileName, stampSchema } from './plan-entry.ts'
+import { isUnchanged, sameStamp, sha256Of, stampOf } from './model-source.ts'
+import { decodeEntry, hashOf, payloadFileName, stageEntry, stampSchema } from './plan-entry.ts'
+import { compilingIn, ifMissing, isMissing, isOccupied, type Storage, writingTo } from './storage.ts'
+import { createWorkFolder, sweepWorkFolders, type WorkFolder, workFolderName } from './work-folder.ts'
 
 const cacheFolderKnob = stringKnob({
   name: 'LOWLAT_CACHE_DIR',
@@ -25,9 +27,7 @@ const cacheSizeKnob = integerKnob({
 
 /** Changes whenever the layout of an entry does; entries of other versions are never looked at. */
 const FORMAT = 1
-const DAY_MS = 24 * 3_600_000
-const ABANDONED_AFTER_MS = DAY_MS
-const FORGOTTEN_AFTER_MS = 30 * DAY_MS
+const FORGOTTEN_AFTER_MS = 30 * 24 * 3_600_000
 
 /** What a cached plan depends on. */
 export interface PlanKeyParts {
@@ -45,17 +45,28 @@ export interface CacheRejection {
 }
 
 /**
+ * A plan whose payload stays where it is until the plan is disposed, whatever becomes of its entry in the cache; what
+ * was not disposed goes when the process exits.
+ */
+export interface LeasedPlan extends Plan {
+  [Symbol.asyncDispose](): Promise<void>
+}
+
+/**
  * Compiled plans on disk, addressed by the content of the model and everything else that the plan depends on. An entry
  * is a folder that appears by an atomic rename, so several processes may share the cache; an entry whose content does
  * not match its checksums is removed and compiled again; the least recently used entries go when it grows too large.
  *
  * In the folder: `plans/KEY/{plan.json,payload}`, `models/` (hashes of model files, to read each only once), and
- * `work/` (entries that are being made or removed).
+ * `work/`: entries that are being made (`build-`) or removed (`removed-`), and for each plan that was handed out
+ * (`lease-`) a hard link to its payload, so that no eviction takes it from a session. Where the file system makes no
+ * link (there are none, it is read-only or full), the plan is used in its entry, and lasts as long as that.
  */
 export class PlanCache {
   readonly folder: string
   readonly maxBytes: number
   readonly #onRejected: (rejection: CacheRejection) => void
+  readonly #storage: Storage
 
   constructor(
     options: {
@@ -68,28 +79,49 @@ export class PlanCache {
     this.folder = resolve(options.folder ?? (cacheFolderKnob.read() || defaultCacheFolder()))
     this.maxBytes = options.maxBytes ?? cacheSizeKnob.read()
     this.#onRejected = options.onRejected ?? (() => {})
+    this.#storage = {
+      name: 'plan cache',
+      folder: this.folder,
+      remedy: `Make room, set ${cacheFolderKnob.name} to another folder, or pass cache: false.`,
+    }
   }
 
-  /** Key of a plan: a hash over the model's content and `parts`. Reads the model once per change of the file. */
+  /**
+   * Key of a plan: a hash over the model's content and `parts`. Reads the model once per change of the file.
+   * @throws ConfigError CONFIG_INVALID when the environment is not JSON.
+   */
   async keyFor(model: ModelSource, parts: PlanKeyParts): Promise<string> {
     const modelSha256 = model.kind === 'file' ? await this.#fileSha256(model.path) : await sha256Of(model)
-    return hashOf({ format: FORMAT, model: modelSha256, ...parts })
+    try {
+      return hashOf({ format: FORMAT, model: modelSha256, ...parts })
+    } catch (cause) {
+      throw new ConfigError('CONFIG_INVALID', {
+        message: `Expected the plan key of the backend '${parts.backend}' to be JSON, but it is not: ${messageOf(cause)}.`,
+        remedy: 'Give the backend options that JSON can hold (no bigint, nothing that contains itself).',
+        cause,
+      })
+    }
   }
 
   /**
    * The plan under `key`; undefined when there is none that can be used.
    * @throws ConfigError CONFIG_INVALID when a damaged entry cannot be removed.
    */
-  async get(key: string, model: ModelSource): Promise<Plan | undefined> {
+  async get(key: string, model: ModelSource): Promise<LeasedPlan | undefined> {
     const manifest = join(this.#entry(key), 'plan.json')
+    let lease: Lease | undefined
     try {
-      const plan = await decodeEntry(await readFile(manifest, 'utf8'), join(this.#entry(key), payloadFileName), model)
+      const text = await readFile(manifest, 'utf8').catch(ifMissing)
+      if (text === undefined) return undefined
+      lease = await this.#lease(key, this.#entry(key))
+      const plan = await decodeEntry(text, lease.path, model)
       // Marks the entry as used; in a read-only cache there is nothing to evict, so failing is fine.
       await utimes(manifest, new Date(), new Date()).catch(() => {})
-      return plan
+      return leased(plan, lease)
     } catch (error) {
+      await lease?.[Symbol.asyncDispose]()
       // Gone, or going: another process may be removing it at this moment.
-      if (isMissing(error) || !(await stat(manifest).catch(ifMissing))) return undefined
+      if (!(await stat(manifest).catch(ifMissing))) return undefined
       return this.reject(key, messageOf(error))
     }
   }
@@ -97,8 +129,8 @@ export class PlanCache {
   /** Removes an entry that cannot be used. @throws ConfigError CONFIG_INVALID when the cache cannot be written. */
   async reject(key: string, reason: string): Promise<undefined> {
     this.#onRejected({ key, reason })
-    await this.#writing(async () => {
-      await mkdir(join(this.folder, 'work'), { recursive: true })
+    await writingTo(this.#storage, async () => {
+      await mkdir(this.#work, { recursive: true })
       await this.#remove(key)
     })
   }
@@ -106,40 +138,64 @@ export class PlanCache {
   /**
    * Calls `compile` with an empty folder for its files and stores the plan that it returns. Where another process was
    * faster, its plan is returned.
-   * @throws ConfigError CONFIG_INVALID when the cache cannot be written; whatever `compile` throws.
+   * @throws ConfigError CONFIG_INVALID when the cache cannot be written or its disk is full; whatever `compile` throws.
    */
-  async put(key: string, model: ModelSource, compile: (workFolder: string) => Promise<Plan>): Promise<Plan> {
-    const work = join(this.folder, 'work', randomUUID())
-    await this.#writing(() => mkdir(work, { recursive: true }))
+  async put(key: string, model: ModelSource, compile: (workFolder: string) => Promise<Plan>): Promise<LeasedPlan> {
+    const build = await writingTo(this.#storage, () => createWorkFolder(this.#work, 'build'))
     try {
-      const plan = await compile(work)
-      return await this.#writing(async () => {
-        const staged = join(work, 'entry')
-        await stage(plan, staged, work, model)
-        const other = await this.#publish(staged, key, model)
-        await this.#evict(key)
-        return other ?? { ...plan, payload: { kind: 'file', path: join(this.#entry(key), payloadFileName) } }
-      })
+      const plan = await compilingIn(this.#storage, build.path, () => compile(build.path))
+      return await writingTo(this.#storage, () => this.#store(key, model, plan, build.path))
     } finally {
-      await rm(work, { recursive: true, force: true })
+      await writingTo(this.#storage, () => build[Symbol.asyncDispose]())
     }
+  }
+
+  get #work(): string {
+    return join(this.folder, 'work')
   }
 
   #entry(key: string): string {
     return join(this.folder, 'plans', key)
   }
 
-  /** Failures of the file system as errors that name the cache. */
-  async #writing<T>(action: () => Promise<T>): Promise<T> {
+  async #store(key: string, model: ModelSource, plan: Plan, build: string): Promise<LeasedPlan> {
+    const staged = join(build, 'entry')
+    await stageEntry(plan, staged, build, model)
+    // Held before it appears: from then on any process may evict it.
+    const own = leased(plan, await this.#lease(key, staged))
+    let stored = own
     try {
-      return await action()
+      const other = await this.#publish(staged, key, model)
+      if (other) {
+        stored = other
+        await own[Symbol.asyncDispose]()
+      }
+      await this.#evict(key)
+      return stored
     } catch (error) {
-      throw error instanceof LowlatError ? error : unwritable(this.folder, error)
+      await stored[Symbol.asyncDispose]()
+      throw error
+    }
+  }
+
+  /** Takes hold of the payload in `folder`, which is the entry of `key` or becomes it. */
+  async #lease(key: string, folder: string): Promise<Lease> {
+    let own: WorkFolder | undefined
+    try {
+      own = await createWorkFolder(this.#work, 'lease')
+      const path = join(own.path, payloadFileName)
+      await link(join(folder, payloadFileName), path)
+      return { path, [Symbol.asyncDispose]: own[Symbol.asyncDispose] }
+    } catch (error) {
+      await own?.[Symbol.asyncDispose]()
+      if (isMissing(error)) throw error
+      // No link is to be had here; the class says what this means.
+      return { path: join(this.#entry(key), payloadFileName), [Symbol.asyncDispose]: async () => {} }
     }
   }
 
   /** The plan of another process, where that was faster and left one that can be used. */
-  async #publish(staged: string, key: string, model: ModelSource): Promise<Plan | undefined> {
+  async #publish(staged: string, key: string, model: ModelSource): Promise<LeasedPlan | undefined> {
     await mkdir(join(this.folder, 'plans'), { recursive: true })
     for (let attempt = 0; ; attempt++) {
       try {
@@ -156,7 +212,7 @@ export class PlanCache {
 
   /** Moves the entry aside first, so that no other process sees half of it. */
   async #remove(key: string): Promise<void> {
-    const aside = join(this.folder, 'work', randomUUID())
+    const aside = join(this.#work, workFolderName('removed'))
     try {
       await rename(this.#entry(key), aside)
     } catch (error) {
@@ -188,7 +244,7 @@ export class PlanCache {
       totalBytes -= sizeBytes
     }
     // What a process that was killed left behind, and models that nobody compiled for long.
-    await removeOlderThan(join(this.folder, 'work'), ABANDONED_AFTER_MS)
+    await sweepWorkFolders(this.#work, ['build', 'removed', 'lease'])
     await removeOlderThan(join(this.folder, 'models'), FORGOTTEN_AFTER_MS)
   }
 
@@ -197,10 +253,9 @@ export class PlanCache {
     const stamp = await stampOf(path)
     const remembered = join(this.folder, 'models', hashOf(path))
     const known = hashSchema.safeParse(await readJson(remembered))
-    if (known.success && known.data.sizeBytes === stamp.sizeBytes && known.data.modifiedNs === stamp.modifiedNs) {
-      return known.data.sha256
-    }
+    if (known.success && sameStamp(known.data, stamp)) return known.data.sha256
     const sha256 = await sha256Of({ kind: 'file', path })
+    if (!(await isUnchanged(stamp))) return sha256
     // A memory that cannot be written costs time at the next load and nothing else: the cache may be read-only.
     await writeAtomically(remembered, JSON.stringify({ ...stamp, sha256 })).catch(() => {})
     return sha256
@@ -209,14 +264,14 @@ export class PlanCache {
 
 const hashSchema = z.extend(stampSchema, { sha256: z.string() })
 
-/** Makes the folder of an entry, ready to be renamed into its place. */
-async function stage(plan: Plan, folder: string, work: string, model: ModelSource): Promise<void> {
-  await mkdir(folder)
-  const path = join(folder, payloadFileName)
-  if (plan.payload.kind === 'bytes') await writeFile(path, plan.payload.bytes)
-  else if (resolve(plan.payload.path).startsWith(join(work, sep))) await rename(plan.payload.path, path)
-  else await copyFile(plan.payload.path, path) // not ours to move, perhaps the model itself
-  await writeFile(join(folder, 'plan.json'), await encodeEntry(plan, path, model))
+interface Lease {
+  /** Of the payload. */
+  readonly path: string
+  readonly [Symbol.asyncDispose]: () => Promise<void>
+}
+
+function leased(plan: Plan, { path, [Symbol.asyncDispose]: dispose }: Lease): LeasedPlan {
+  return { ...plan, payload: { kind: 'file', path }, [Symbol.asyncDispose]: dispose }
 }
 
 async function writeAtomically(path: string, text: string): Promise<void> {
@@ -246,23 +301,4 @@ function defaultCacheFolder(): string {
   if (process.platform === 'darwin') return join(homedir(), 'Library', 'Caches', 'lowlat')
   if (process.platform === 'win32' && process.env.LOCALAPPDATA) return join(process.env.LOCALAPPDATA, 'lowlat', 'cache')
   return join(homedir(), '.cache', 'lowlat')
-}
-
-function unwritable(folder: string, cause: unknown): ConfigError {
-  return new ConfigError('CONFIG_INVALID', {
-    message: `The plan cache '${folder}' cannot be written: ${messageOf(cause)}.`,
-    remedy: `Set ${cacheFolderKnob.name} to a folder that can be written, or pass cache: false.`,
-    received: folder,
-    details: { cache: folder },
-    cause,
-  })
-}
-
-const codeOf = (error: unknown) => (error instanceof Error && 'code' in error ? error.code : undefined)
-/** ENOTDIR: a file stands where the cache's folder should be. */
-const isMissing = (error: unknown) => ['ENOENT', 'ENOTDIR'].includes(String(codeOf(error)))
-const isOccupied = (error: unknown) => ['ENOTEMPTY', 'EEXIST', 'EPERM'].includes(String(codeOf(error)))
-
-function ifMissing(error: unknown): undefined {
-  if (!isMissing(error)) throw error
 }

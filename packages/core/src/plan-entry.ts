@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto'
-import { dirname, relative, resolve } from 'node:path'
+import { chmod, copyFile, mkdir, open, rename, writeFile } from 'node:fs/promises'
+import { dirname, join, relative, resolve, sep } from 'node:path'
 import * as z from 'zod/mini'
 import type { FileStamp, ModelSource, Plan } from './contract.ts'
 import { isDType } from './dtype.ts'
-import { sha256Of, stampOf } from './model-source.ts'
+import { isUnchanged, sha256Of, stampOf } from './model-source.ts'
 
 /** Name of a plan's file, in the cache and wherever else it lies, so that a payload can refer to itself. */
 export const payloadFileName = 'payload'
@@ -29,8 +30,39 @@ const sealedSchema = z.object({ sha256: z.string(), entry: z.unknown() })
 
 type Entry = z.infer<typeof entrySchema>
 
+/**
+ * Makes the folder of an entry, complete and on the disk, ready to be renamed into its place: after a power cut there
+ * is all of it or none. The payload can only be read, since running sessions map it. Takes it from below `work`; copies
+ * it from anywhere else.
+ */
+export async function stageEntry(plan: Plan, folder: string, work: string, model: ModelSource): Promise<void> {
+  await mkdir(folder)
+  const payload = join(folder, payloadFileName)
+  const manifest = join(folder, 'plan.json')
+  if (plan.payload.kind === 'bytes') await writeFile(payload, plan.payload.bytes)
+  else if (resolve(plan.payload.path).startsWith(join(work, sep))) await rename(plan.payload.path, payload)
+  else await copyFile(plan.payload.path, payload) // not ours to move, perhaps the model itself
+  await writeFile(manifest, await encodeEntry(plan, payload, model))
+  await flush(payload)
+  await flush(manifest)
+  if (!onWindows) await flush(folder)
+  await chmod(payload, 0o444)
+}
+
+/** Where a file is flushed only when it is open for writing, and a folder never. */
+const onWindows = process.platform === 'win32'
+
+async function flush(path: string): Promise<void> {
+  const file = await open(path, onWindows ? 'r+' : 'r')
+  try {
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+}
+
 /** The text of plan.json for a plan whose payload lies at `payloadPath`. */
-export async function encodeEntry(plan: Plan, payloadPath: string, model: ModelSource): Promise<string> {
+async function encodeEntry(plan: Plan, payloadPath: string, model: ModelSource): Promise<string> {
   const { sizeBytes, modifiedNs } = await stampOf(payloadPath)
   const sha256 = await sha256Of({ kind: 'file', path: payloadPath })
   const { payload: _, dependencies = [], ...facts } = plan
@@ -74,10 +106,7 @@ async function checkPayload(path: string, known: Entry['payload']): Promise<void
 }
 
 async function checkDependency(known: FileStamp): Promise<void> {
-  const stamp = await stampOf(known.path)
-  if (stamp.sizeBytes !== known.sizeBytes || stamp.modifiedNs !== known.modifiedNs) {
-    throw new Error(`'${known.path}' has changed`)
-  }
+  if (!(await isUnchanged(known))) throw new Error(`'${known.path}' has changed`)
 }
 
 /** SHA-256 of a value's JSON with sorted keys, so that equal values have equal hashes. */
