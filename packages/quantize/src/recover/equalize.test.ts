@@ -31,7 +31,7 @@ function inverted(activation: string): Graph {
 
 async function outputOf(graph: Graph, input: Tensor): Promise<Float32Array> {
   await using session = await createSession(onnxFromGraph(graph), { backend: createBackend(), cache: false })
-  return (await session.run({ x: input }))['y']!.toFloat32()
+  return (await session.run({ x: input })).y!.toFloat32()
 }
 
 function spread(graph: Graph): number {
