@@ -59,7 +59,9 @@ export async function collectStatistics(
       await observe({ ...feeds, ...all }, sample)
       onSample?.(sample + 1)
     })
-    observed.catch(() => {}) // reported when it is awaited
+    // Both are reported where they are awaited.
+    running.catch(() => {})
+    observed.catch(() => {})
     await before
   }
   await running
