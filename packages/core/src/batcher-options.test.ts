@@ -24,7 +24,31 @@ describe('batcher options', () => {
     { maxQueue: -1 },
     { maxQueueDelayUs: -1 },
     { maxQueueDelayUs: Number.NaN },
-  ])('%j are refused', (options) => refused(options))
+    { maxQueueDelayUs: '500' },
+    { maxQueueDelayUs: null },
+    { maxQueueDelayUs: [5] },
+    { preferredBatchSizes: 2 },
+    { preferredBatchSizes: null },
+    { preferredBatchSizes: ['2'] },
+    { maxBatchSize: undefined },
+    { maxBatchSize: '4' },
+    { maxBatchSize: null },
+    { maxBatchSize: Object.create(null) },
+    { outputs: 'y' },
+    { outputs: [] },
+    { maxDelayUs: 5 },
+  ])('%o are refused', (options) => refused(options as Partial<BatcherOptions>))
+
+  it('are needed, and so is a session', async () => {
+    const { session } = await nullSession({ inputs, outputs })
+    const config = expect.objectContaining({ name: 'ConfigError', code: 'CONFIG_INVALID' })
+    for (const options of [undefined, null, 4]) expect(() => new Batcher(session, options as never)).toThrow(config)
+    for (const other of [undefined, null, 4, {}]) {
+      expect(() => new Batcher(other as never, { maxBatchSize: 4 })).toThrow(
+        expect.objectContaining({ code: 'INVALID_ARGUMENT', received: other }),
+      )
+    }
+  })
 
   it('are refused for a model that cannot be batched', async () => {
     const fixed: TensorInfo = { name: 'x', dtype: 'float32', shape: [1, 4] }
@@ -33,6 +57,16 @@ describe('batcher options', () => {
     await refused({}, { inputs: [{ name: 'x', dtype: 'int4', shape: ['batch', 3] }] })
     const { session } = await nullSession({ inputs: [fixed] })
     expect(new Batcher(session, { maxBatchSize: 1 }).queued).toBe(0)
+  })
+
+  it('are refused for an output without an axis for the batch, unless other outputs are asked for', async () => {
+    for (const shape of [[], [1], [1, 300, 6]]) {
+      const several = [...outputs, { name: 'z', dtype: 'float32', shape } as const]
+      await refused({}, { outputs: several })
+      const { session } = await nullSession({ inputs, outputs: several })
+      expect(new Batcher(session, { maxBatchSize: 4, outputs: ['y'] }).queued).toBe(0)
+      expect(new Batcher(session, { maxBatchSize: 1 }).queued).toBe(0)
+    }
   })
 
   it('are refused beyond what the profiles allow', async () => {

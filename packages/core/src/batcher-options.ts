@@ -1,7 +1,18 @@
 import type { Feeds } from './contract.ts'
 import { dtypes } from './dtype.ts'
 import { ConfigError, InputError } from './errors.ts'
-import { checkOutputNames } from './feeds.ts'
+import { outputNamesFrom } from './feeds.ts'
+import {
+  checkArgument,
+  checkOptions,
+  durationRule,
+  integerRule,
+  invalidConfig,
+  listRule,
+  namesRule,
+  type RulesFor,
+  sessionRule,
+} from './options.ts'
 import type { Session } from './session.ts'
 
 export interface BatcherOptions {
@@ -17,15 +28,26 @@ export interface BatcherOptions {
   readonly outputs?: readonly string[]
 }
 
-/** @throws ConfigError CONFIG_INVALID when the options do not fit each other or the model; InputError OUTPUT_UNKNOWN. */
+export const batcherRules: RulesFor<BatcherOptions> = {
+  maxBatchSize: integerRule(1),
+  preferredBatchSizes: listRule(integerRule(1)),
+  maxQueueDelayUs: durationRule,
+  maxQueue: integerRule(0),
+  outputs: namesRule,
+}
+
+/**
+ * @throws ConfigError CONFIG_INVALID when the options do not fit each other or the model; InputError OUTPUT_UNKNOWN, or
+ * INVALID_ARGUMENT for what is no session.
+ */
 export function checkBatcherOptions(session: Session, options: BatcherOptions): void {
-  const { maxBatchSize, preferredBatchSizes = [], maxQueueDelayUs = 0, maxQueue = 0, outputs = [] } = options
-  checkOption('maxBatchSize', maxBatchSize, 1)
-  checkOption('maxQueue', maxQueue, 0)
-  for (const size of preferredBatchSizes) checkOption('preferredBatchSizes', size, 1, maxBatchSize)
-  if (!(maxQueueDelayUs >= 0)) throw invalid(`maxQueueDelayUs is ${maxQueueDelayUs}`, 'Pass microseconds, at least 0.')
-  checkOutputNames(outputs, session.outputs)
-  checkBatchable(session, maxBatchSize)
+  checkArgument('session', session, sessionRule)
+  checkOptions('batcher options', options, batcherRules, invalidConfig)
+  const { maxBatchSize, preferredBatchSizes = [], outputs } = options
+  checkArgument('maxBatchSize', maxBatchSize, batcherRules.maxBatchSize, invalidConfig)
+  checkArgument('preferredBatchSizes', preferredBatchSizes, listRule(integerRule(1, maxBatchSize)), invalidConfig)
+  const wanted = outputNamesFrom(outputs, session.outputs)
+  checkBatchable(session, maxBatchSize, wanted)
 }
 
 /**
@@ -48,41 +70,36 @@ export function rowsOf(feeds: Feeds, maxBatchSize: number): number {
   return rows ?? 1
 }
 
-function checkBatchable(session: Session, maxBatchSize: number): void {
+function checkBatchable(session: Session, maxBatchSize: number, wanted: readonly string[] | undefined): void {
   if (maxBatchSize === 1) return
-  for (const { name, dtype } of [...session.inputs, ...session.outputs]) {
-    if (dtypes[dtype].bits >= 8) continue
-    throw invalid(
-      `maxBatchSize is ${maxBatchSize}, but rows of '${name}' (${dtype}) need not start at a whole byte`,
-      'Leave maxBatchSize at 1.',
-    )
+  const outputs = session.outputs.filter((output) => wanted?.includes(output.name) ?? true)
+  for (const { name, dtype, shape } of [...session.inputs, ...outputs]) {
+    if (dtypes[dtype].bits < 8) {
+      throw unbatchable(maxBatchSize, `rows of '${name}' (${dtype}) need not start at a whole byte`)
+    }
+    if (typeof shape[0] !== 'string') {
+      throw unbatchable(maxBatchSize, `'${name}' is [${shape.join(', ')}], whose first axis is not that of the batch`)
+    }
   }
   for (const input of session.inputs) {
-    const [first] = input.shape
-    if (typeof first !== 'string') {
-      throw invalid(
-        `maxBatchSize is ${maxBatchSize}, but input '${input.name}' is [${input.shape.join(', ')}]`,
-        'Export the model with a dynamic first axis, or leave maxBatchSize at 1.',
-      )
-    }
     const limit = Math.max(...session.profiles.map((profile) => profile[input.name]?.max[0] ?? maxBatchSize))
     if (session.profiles.length > 0 && limit < maxBatchSize) {
-      throw invalid(
-        `maxBatchSize is ${maxBatchSize}, but the profiles allow at most ${limit} rows of '${input.name}'`,
+      throw unbatchable(
+        maxBatchSize,
+        `the profiles allow at most ${limit} rows of '${input.name}'`,
         'Raise the first axis of max in the profile, or lower maxBatchSize.',
       )
     }
   }
 }
 
-function checkOption(name: string, value: number, min: number, max = Number.MAX_SAFE_INTEGER): void {
-  if (Number.isSafeInteger(value) && value >= min && value <= max) return
-  throw invalid(
-    `${name} is ${String(value)}`,
-    `Pass an integer from ${min}${max === Number.MAX_SAFE_INTEGER ? '' : ` to ${max}`}.`,
-  )
-}
-
-function invalid(what: string, remedy: string): ConfigError {
-  return new ConfigError('CONFIG_INVALID', { message: `Cannot batch: ${what}.`, remedy })
+function unbatchable(
+  maxBatchSize: number,
+  why: string,
+  remedy = 'Export the model with a dynamic first axis in every input and output, ask for other outputs, or leave maxBatchSize at 1.',
+): ConfigError {
+  return new ConfigError('CONFIG_INVALID', {
+    message: `Cannot batch: maxBatchSize is ${maxBatchSize}, but ${why}.`,
+    remedy,
+  })
 }

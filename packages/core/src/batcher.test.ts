@@ -300,17 +300,6 @@ describe('a batch that fails', () => {
     expect(await Promise.all(results)).toEqual(['WORKER_DIED', 'WORKER_DIED', 'WORKER_DIED'])
     expect(log.runs).toBe(1)
   })
-
-  it('says so when an output has no row per request', async () => {
-    const scalar = () => ({ y: Tensor.zeros('float32', []) })
-    const { send } = await setUp(
-      { maxBatchSize: 4, maxQueueDelayUs: 100 },
-      { compute: scalar, outputs: [{ name: 'y', dtype: 'float32', shape: [] }] },
-    )
-    const results = values(2).map((row) => send(row))
-    await clock.advance(5000)
-    expect(await Promise.all(results)).toEqual(['MODEL_UNSUPPORTED', 'MODEL_UNSUPPORTED'])
-  })
 })
 
 describe('bad requests', () => {

@@ -1,12 +1,20 @@
-import { batchKey, concatFeeds, splitFetches } from './batch-assembly.ts'
+import { batchKey, checkRows, concatFeeds, splitFetches } from './batch-assembly.ts'
 import { type BatcherOptions, checkBatcherOptions, rowsOf } from './batcher-options.ts'
 import type { Timer } from './clock.ts'
 import type { Feeds, Fetches } from './contract.ts'
 import { DisposedError, isLowlatError, QueueFullError } from './errors.ts'
+import { outputNamesFrom } from './feeds.ts'
 import { RequestContext } from './request.ts'
-import { checkBounds, type RequestOptions, requestContextFrom, watchBounds } from './request-options.ts'
+import {
+  checkBounds,
+  deadlineError,
+  isLate,
+  type RequestOptions,
+  requestContextFrom,
+  watchBounds,
+} from './request-options.ts'
 import type { Session } from './session.ts'
-import { Timeline } from './timeline.ts'
+import { type Span, Timeline } from './timeline.ts'
 
 interface Item {
   readonly feeds: Feeds
@@ -25,7 +33,7 @@ interface Item {
  * Gathers concurrent requests into batches along the first axis. A batch starts when a context is free and either
  * enough rows wait, or the oldest request has waited `maxQueueDelayUs`, or a deadline leaves no more time to wait.
  * While all contexts are busy, requests gather by themselves. A batch that fails is repeated one by one, so that a
- * bad request fails alone.
+ * bad request fails alone. It ends with its session and need not be disposed.
  */
 export class Batcher {
   readonly #session: Session
@@ -34,12 +42,13 @@ export class Batcher {
   readonly #maxQueue: number
   readonly #outputs: readonly string[] | undefined
   readonly #queue: Item[] = [] // highest priority first, then oldest
-  readonly #stopListening: () => void
+  #stopListening: (() => void) | undefined
   #timer: Timer | undefined
   #disposed = false
 
   /**
-   * @throws ConfigError CONFIG_INVALID when the options do not fit each other or the model; InputError OUTPUT_UNKNOWN.
+   * @throws ConfigError CONFIG_INVALID when the options do not fit each other or the model; InputError OUTPUT_UNKNOWN, or
+   * INVALID_ARGUMENT for what is no session.
    */
   constructor(session: Session, options: BatcherOptions) {
     checkBatcherOptions(session, options)
@@ -48,8 +57,7 @@ export class Batcher {
     this.#sizes = [...new Set([maxBatchSize, ...preferredBatchSizes])].sort((a, b) => b - a)
     this.#maxQueueDelayUs = maxQueueDelayUs
     this.#maxQueue = maxQueue
-    this.#outputs = options.outputs
-    this.#stopListening = session.onIdle(() => this.#dispatch())
+    this.#outputs = outputNamesFrom(options.outputs, session.outputs)
   }
 
   get queued(): number {
@@ -57,8 +65,11 @@ export class Batcher {
   }
 
   /**
-   * Runs one request, of one row or several, as part of a batch. Outputs are views on the batch's outputs.
-   * @throws (as rejection) as Session.run.
+   * Runs one request, of one row or several, as part of a batch. Outputs are views on the batch's outputs, without a
+   * copy: the requests of a batch share its memory, each with rows of its own. Whoever keeps a small part for long, or
+   * transfers it to another thread (which takes the whole buffer from everybody), takes `tensor.clone()` instead.
+   * @throws (as rejection) as Session.run; ModelError MODEL_UNSUPPORTED when an output does not have one row per row of
+   * the input.
    */
   async run(feeds: Feeds, options: RequestOptions = {}): Promise<Fetches> {
     const { clock } = this.#session
@@ -74,9 +85,9 @@ export class Batcher {
     return new Promise((resolve, reject) => {
       if (this.#disposed) throw disposedError()
       const { clock } = this.#session
-      this.#session.checkFeeds(feeds)
+      const checked = this.#session.checkFeeds(feeds)
       checkBounds(request, clock, 'before the request started')
-      const rows = rowsOf(feeds, this.#sizes[0]!)
+      const rows = rowsOf(checked, this.#sizes[0]!)
       if (this.#queue.length >= this.#maxQueue && !(this.#queue.length === 0 && this.#session.idle > 0)) {
         throw new QueueFullError({
           message: `The queue is full: ${this.#queue.length} of at most ${this.#maxQueue} requests wait for a batch.`,
@@ -87,8 +98,8 @@ export class Batcher {
       }
       const enqueuedUs = clock.nowUs()
       const item: Item = {
-        feeds,
-        key: batchKey(feeds),
+        feeds: checked,
+        key: batchKey(checked),
         rows,
         request,
         enqueuedUs,
@@ -120,24 +131,43 @@ export class Batcher {
   /** Rejects what waits; batches that run go on. The session stays open. */
   dispose(): void {
     this.#disposed = true
-    this.#stopListening()
-    this.#timer?.cancel()
-    this.#rejectWaiting()
+    this.#dispatch()
   }
 
   #rejectWaiting(): void {
     for (const item of this.#queue.splice(0)) settle(item, () => item.reject(disposedError()))
   }
 
+  /** What nobody can use any more must not take up rows of a batch. */
+  #rejectLate(): void {
+    const nowUs = this.#session.clock.nowUs()
+    for (const item of this.#queue.filter(({ request }) => isLate(request, nowUs))) {
+      this.#queue.splice(this.#queue.indexOf(item), 1)
+      settle(item, () => item.reject(deadlineError('while the request waited for a batch')))
+    }
+  }
+
+  /** Listens only while requests wait, so that a session does not keep alive the batchers that nobody uses any more. */
+  #listen(): void {
+    if (this.#queue.length > 0) {
+      this.#stopListening ??= this.#session.onIdle(() => this.#dispatch())
+    } else {
+      this.#stopListening?.()
+      this.#stopListening = undefined
+    }
+  }
+
   #dispatch(): void {
     this.#timer?.cancel()
     this.#timer = undefined
     if (this.#disposed || this.#session.disposed) this.#rejectWaiting()
+    this.#rejectLate()
     while (this.#queue.length > 0 && this.#session.idle > 0) {
       const batch = this.#nextBatch()
-      if (!batch) return
+      if (!batch) break
       void this.#runBatch(batch)
     }
+    this.#listen()
   }
 
   /** The batch to start now; undefined, with the timer set, when it pays to wait. */
@@ -185,10 +215,14 @@ export class Batcher {
     return batch
   }
 
-  async #runBatch(batch: readonly Item[]): Promise<void> {
+  async #runBatch(taken: readonly Item[]): Promise<void> {
     const { clock } = this.#session
     const startUs = clock.nowUs()
-    for (const item of batch) item.request.timeline.span('queue', item.enqueuedUs, startUs, 'batcher')
+    for (const item of taken) {
+      stamp(item, [{ segment: 'queue', startUs: item.enqueuedUs, endUs: startUs, label: 'batcher' }])
+    }
+    const batch = taken.filter((item) => item.state === 'running')
+    if (batch.length === 0) return
     if (batch.length === 1) return this.#runAlone(batch[0]!)
     const timeline = new Timeline(startUs)
     try {
@@ -201,10 +235,11 @@ export class Batcher {
         fetches,
         batch.map((item) => item.rows),
       )
+      const endUs = clock.nowUs()
       for (const [index, item] of batch.entries()) {
-        const { timeline: own } = item.request
-        for (const { segment, startUs, endUs, label } of timeline.spans) own.span(segment, startUs, endUs, label)
-        settle(item, () => item.resolve(parts[index]!))
+        stamp(item, timeline.spans)
+        if (isLate(item.request, endUs)) settle(item, () => item.reject(deadlineError('while the batch ran')))
+        else settle(item, () => item.resolve(parts[index]!))
       }
     } catch (error) {
       if (RUN_ALONE.some((code) => isLowlatError(error, code))) this.#requeueAlone(batch)
@@ -227,6 +262,8 @@ export class Batcher {
   async #runAlone(item: Item): Promise<void> {
     try {
       const fetches = await this.#session.runRequest(item.feeds, item.request, this.#outputs)
+      // So that a model which cannot be batched does not wait for a full queue to say so.
+      if (this.#sizes[0]! > 1) checkRows(fetches, item.rows)
       settle(item, () => item.resolve(fetches))
     } catch (error) {
       settle(item, () => item.reject(error))
@@ -234,8 +271,17 @@ export class Batcher {
   }
 }
 
-/** Failures of a batch that its members need not share: a bad row, or a number of rows that no profile holds. */
-const RUN_ALONE = ['RUN_FAILED', 'SHAPE_OUTSIDE_PROFILE'] as const
+/** Failures of a batch that its members need not share: a bad row, too many rows for any profile, memory that is gone. */
+const RUN_ALONE = ['RUN_FAILED', 'SHAPE_OUTSIDE_PROFILE', 'INPUT_BYTE_LENGTH'] as const
+
+/** What a request's own timeline throws rejects this request alone. */
+function stamp(item: Item, spans: readonly Span[]): void {
+  try {
+    for (const { segment, startUs, endUs, label } of spans) item.request.timeline.span(segment, startUs, endUs, label)
+  } catch (error) {
+    settle(item, () => item.reject(error))
+  }
+}
 
 function settle(item: Item, action: () => void): void {
   if (item.state === 'over') return
@@ -245,5 +291,5 @@ function settle(item: Item, action: () => void): void {
 }
 
 function disposedError(): DisposedError {
-  return new DisposedError({ message: 'The batcher was disposed.', remedy: 'Create a new one for the session.' })
+  return new DisposedError({ message: 'The batcher or its session was disposed.', remedy: 'Create a new one.' })
 }

@@ -169,43 +169,98 @@ describe('deadlines', () => {
     expect(pool.stats.idle).toBe(1)
   })
 
-  it('are refused at once where the least run time proves that they cannot be met', async () => {
-    const { pool } = poolOf(2)
+  /** Lets the pool learn how long such work takes. */
+  async function learn(pool: ContextPool, kind: string, us: number) {
     for (let i = 0; i < 8; i++) {
-      const run = pool.run(job('x', 100 + i))
-      await clock.advance(200)
+      const run = pool.run(job(kind, us + i), {}, undefined, kind)
+      await clock.advance(us + i)
       await run
     }
-    expect(pool.stats).toMatchObject({ leastRunUs: 100, longestRunUs: 107 })
+  }
+
+  it('are refused at once where the least run times prove that they cannot be met', async () => {
+    const { pool } = poolOf(2)
+    await learn(pool, 'x', 100)
+    expect(pool.stats).toMatchObject({ longestRunUs: 107 })
     const now = clock.nowUs()
-    expect(await outcome(pool.run(job('x'), { deadlineUs: now + 99 }))).toBe('DEADLINE_UNREACHABLE')
-    const runs = [1, 2, 3, 4].map(() => pool.run(job('x', 100)))
+    const run = (us: number, bounds = {}) => pool.run(job('x', us), bounds, undefined, 'x')
+    const runs = [1, 2, 3, 4].map(() => run(100))
     // Two run and two wait, so two rounds are needed.
-    await expect(pool.run(job('x'), { deadlineUs: now + 199 })).rejects.toMatchObject({
+    await expect(run(100, { deadlineUs: now + 199 })).rejects.toMatchObject({
       name: 'DeadlineError',
       code: 'DEADLINE_UNREACHABLE',
       expected: 200,
       received: 199,
     })
     // A higher priority goes before those that wait.
-    runs.push(pool.run(job('urgent', 50), { deadlineUs: now + 199, priority: 1 }))
+    runs.push(run(50, { deadlineUs: now + 199, priority: 1 }))
     await clock.advance(1000)
     await settled(runs)
     expect(clock.timers).toBe(0)
   })
 
+  it('are never refused while a context is idle', async () => {
+    const { pool } = poolOf(1)
+    await learn(pool, 'x', 100)
+    const run = pool.run(job('quick this time', 50), { deadlineUs: clock.nowUs() + 60 }, undefined, 'x')
+    await clock.advance(50)
+    expect(await run).toBe('quick this time')
+  })
+
+  it('are judged by runs of the same kind: large ones say nothing about a small one', async () => {
+    const { pool } = poolOf(1)
+    await learn(pool, 'large', 10_000)
+    const running = pool.run(job('large', 300), {}, undefined, 'large')
+    const deadlineUs = clock.nowUs() + 500
+    const small = pool.run(job('small', 100), { deadlineUs }, undefined, 'small')
+    const unmeasured = pool.run(job('unmeasured', 50), { deadlineUs })
+    expect(await outcome(pool.run(job('large'), { deadlineUs }, undefined, 'large'))).toBe('DEADLINE_UNREACHABLE')
+    await clock.advance(500)
+    expect(await settled([running, small, unmeasured])).toEqual(['large', 'small', 'unmeasured'])
+  })
+
+  it('count what waits ahead by what it needs itself', async () => {
+    const { pool } = poolOf(1)
+    await learn(pool, 'large', 1000)
+    await learn(pool, 'small', 10)
+    const run = (kind: string, deadlineUs?: number) => pool.run(job(kind, 1), { deadlineUs }, undefined, kind)
+    const now = clock.nowUs()
+    const runs = [run('large'), run('small'), run('large')]
+    await expect(run('small', now + 1019)).rejects.toMatchObject({ code: 'DEADLINE_UNREACHABLE', expected: 1020 })
+    runs.push(run('small', now + 1020))
+    await clock.advance(1000)
+    expect(await settled(runs)).toEqual(['large', 'small', 'large', 'small'])
+  })
+
+  it('do not count what is too late to run', async () => {
+    // The clock moves without firing timers, as when the event loop was busy.
+    let nowUs = 0
+    const blocked = { nowUs: () => nowUs, setTimer: () => ({ cancel() {} }) }
+    const pool = new ContextPool([fakeContext()], { maxQueue: 10, clock: blocked })
+    const take = (us: number) => async () => {
+      nowUs += us
+    }
+    for (let i = 0; i < 8; i++) await pool.run(take(100), {}, undefined, 'x')
+    const running = pool.run(take(0), {}, undefined, 'x')
+    const late = outcome(pool.run(take(100), { deadlineUs: nowUs + 100 }, undefined, 'x'))
+    nowUs += 100
+    const next = pool.run(take(100), { deadlineUs: nowUs + 101 }, undefined, 'x')
+    await settled([running, next])
+    expect(await late).toBe('DEADLINE_EXCEEDED')
+  })
+
   it('are not refused for ever because of a slow phase', async () => {
     const { pool } = poolOf(1)
-    for (let i = 0; i < 40; i++) {
-      const run = pool.run(job('slow', 10_000))
-      await clock.advance(10_000)
-      await run
-    }
-    expect(await outcome(pool.run(job('x'), { deadlineUs: clock.nowUs() + 500 }))).toBe('DEADLINE_UNREACHABLE')
+    await learn(pool, 'x', 10_000)
+    const slow = pool.run(job('slow', 2_000_000), {}, undefined, 'x')
+    const soon = () => ({ deadlineUs: clock.nowUs() + 1_500_000 })
+    const waiting = Array.from({ length: 150 }, () => pool.run(job('x', 100), {}, undefined, 'x'))
+    expect(await outcome(pool.run(job('x'), soon(), undefined, 'x'))).toBe('DEADLINE_UNREACHABLE')
     await clock.advance(1_000_001)
-    const run = pool.run(job('quick', 100), { deadlineUs: clock.nowUs() + 500 })
-    await clock.advance(500)
+    const run = pool.run(job('quick', 100), soon(), undefined, 'x')
+    await clock.advance(1_100_000)
     expect(await run).toBe('quick')
+    await settled([slow, ...waiting])
   })
 })
 
@@ -302,7 +357,7 @@ describe('failures', () => {
 
   it('do not count as run times', async () => {
     const { pool } = poolOf(1)
-    for (let i = 0; i < 10; i++) await outcome(pool.run(() => Promise.reject(new Error('x'))))
+    for (let i = 0; i < 10; i++) await outcome(pool.run(() => Promise.reject(new Error('x')), {}, undefined, 'x'))
     expect(pool.stats.longestRunUs).toBe(0)
   })
 })
@@ -322,6 +377,53 @@ describe('idle listeners', () => {
     await clock.advance(100)
     await settled(runs)
     expect(calls).toBe(2)
+  })
+})
+
+describe('an idle listener that throws', () => {
+  it('becomes a warning: no request, context or other listener suffers', async () => {
+    const warnings: Error[] = []
+    const onWarning = (warning: Error) => warnings.push(warning)
+    process.on('warning', onWarning)
+    const { pool, fakes } = poolOf(1)
+    let calls = 0
+    pool.onIdle(() => {
+      throw new Error('listener')
+    })
+    pool.onIdle(() => calls++)
+    for (const name of ['a', 'b']) {
+      const run = pool.run(job(name))
+      await clock.advance(100)
+      expect(await run).toBe(name)
+    }
+    expect(await outcome(pool.run(() => Promise.reject(new Error('x'))))).toBe('x')
+    await pool.dispose()
+    await clock.advance(0) // warnings come later
+    process.off('warning', onWarning)
+    expect([calls, fakes[0]!.disposed]).toEqual([4, 1])
+    expect(warnings).toHaveLength(4)
+    expect(warnings[0]).toMatchObject({ code: 'LOWLAT_IDLE_LISTENER', message: 'An onIdle listener threw: listener' })
+  })
+
+  it('may leave and come again while it is called', async () => {
+    const { pool } = poolOf(1)
+    let calls = 0
+    const listener = () => {
+      calls++
+      stop()
+      stop = pool.onIdle(listener)
+    }
+    let stop = pool.onIdle(listener)
+    const run = pool.run(job('x'))
+    await clock.advance(100)
+    await run
+    expect(calls).toBe(1)
+  })
+
+  it.each([null, undefined, 5, {}])('is not %o', (listener) => {
+    expect(() => poolOf(1).pool.onIdle(listener as never)).toThrow(
+      expect.objectContaining({ code: 'INVALID_ARGUMENT', received: listener }),
+    )
   })
 })
 

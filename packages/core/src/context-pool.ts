@@ -1,13 +1,16 @@
 import type { Clock } from './clock.ts'
 import type { ExecutionContext, SpanSink } from './contract.ts'
 import { disposeAll } from './dispose.ts'
-import { DeadlineError, DisposedError, QueueFullError } from './errors.ts'
-import { checkBounds, deadlineError, type RequestBounds, watchBounds } from './request-options.ts'
-import { ServiceTime } from './service-time.ts'
+import { DeadlineError, DisposedError, messageOf, QueueFullError } from './errors.ts'
+import { checkArgument, functionRule } from './options.ts'
+import { checkBounds, deadlineError, isLate, type RequestBounds, watchBounds } from './request-options.ts'
+import { ServiceTime, ServiceTimes } from './service-time.ts'
 
 interface Job {
   readonly bounds: RequestBounds
   readonly priority: number
+  /** How long such work takes; undefined for what is not measured. */
+  readonly serviceTime: ServiceTime | undefined
   readonly enqueuedUs: number
   readonly timeline: SpanSink | undefined
   readonly start: (context: ExecutionContext) => Promise<unknown>
@@ -21,8 +24,6 @@ export interface PoolStats {
   readonly contexts: number
   readonly idle: number
   readonly queued: number
-  /** Least run time seen lately, microseconds; 0 until known. */
-  readonly leastRunUs: number
   /** Longest run time seen lately, microseconds; 0 until known. */
   readonly longestRunUs: number
 }
@@ -38,7 +39,8 @@ export class ContextPool {
   readonly #queue: Job[] = []
   readonly #maxQueue: number
   readonly #clock: Clock
-  readonly #runTime = new ServiceTime()
+  readonly #anyRun = new ServiceTime()
+  readonly #runsByKind = new ServiceTimes()
   readonly #idleListeners = new Set<() => void>()
   #disposed: Promise<void> | undefined
   #allIdle: (() => void) | undefined
@@ -55,8 +57,7 @@ export class ContextPool {
       contexts: this.#contexts.length,
       idle: this.#idle.length,
       queued: this.#queue.length,
-      leastRunUs: this.#runTime.leastUs(this.#clock.nowUs()),
-      longestRunUs: this.#runTime.longestUs,
+      longestRunUs: this.#anyRun.longestUs,
     }
   }
 
@@ -69,6 +70,7 @@ export class ContextPool {
   }
 
   /**
+   * `kind` names the work: runs of one kind are expected to take equally long; those without one are not measured.
    * @throws (as rejection) QueueFullError; DeadlineError DEADLINE_EXCEEDED or DEADLINE_UNREACHABLE; AbortError;
    * DisposedError; whatever `start` rejects with.
    */
@@ -76,6 +78,7 @@ export class ContextPool {
     start: (context: ExecutionContext) => Promise<T>,
     bounds: RequestBounds = {},
     timeline?: SpanSink,
+    kind?: string,
   ): Promise<T> {
     if (this.#disposed) return Promise.reject(disposedError())
     return new Promise<T>((resolve, reject) => {
@@ -83,6 +86,7 @@ export class ContextPool {
       const job: Job = {
         bounds,
         priority: bounds.priority ?? 0,
+        serviceTime: kind === undefined ? undefined : this.#runsByKind.of(kind),
         enqueuedUs: this.#clock.nowUs(),
         timeline,
         start,
@@ -92,7 +96,7 @@ export class ContextPool {
         stopWatching: () => {},
       }
       const position = this.#positionOf(job)
-      this.#checkAdmission(job, position)
+      if (this.#idle.length === 0) this.#checkAdmission(job, position)
       job.stopWatching = watchBounds(
         bounds,
         this.#clock,
@@ -111,9 +115,11 @@ export class ContextPool {
 
   /**
    * Calls back whenever a context becomes idle with nothing waiting, and when the pool is disposed. Returns the function
-   * that ends this.
+   * that ends this. A listener that throws becomes a process warning: requests and other listeners do not suffer.
+   * @throws InputError INVALID_ARGUMENT for what is no function.
    */
   onIdle(listener: () => void): () => void {
+    checkArgument('listener', listener, functionRule)
     this.#idleListeners.add(listener)
     return () => this.#idleListeners.delete(listener)
   }
@@ -122,7 +128,7 @@ export class ContextPool {
   dispose(): Promise<void> {
     if (!this.#disposed) {
       this.#disposed = this.#shutDown()
-      for (const listener of this.#idleListeners) listener()
+      this.#notifyIdle()
     }
     return this.#disposed
   }
@@ -144,8 +150,9 @@ export class ContextPool {
     return position
   }
 
+  /** For a request that has to wait: no context is idle. */
   #checkAdmission(job: Job, position: number): void {
-    if (this.#idle.length === 0 && this.#queue.length >= this.#maxQueue) {
+    if (this.#queue.length >= this.#maxQueue) {
       throw new QueueFullError({
         message: `The queue is full: ${this.#queue.length} of at most ${this.#maxQueue} requests wait for ${this.#contexts.length} execution context(s).`,
         remedy: 'Retry later, shed load, or raise maxQueue or contexts.',
@@ -154,9 +161,8 @@ export class ContextPool {
       })
     }
     if (job.bounds.deadlineUs === undefined) return
-    const nowUs = this.#clock.nowUs()
-    const rounds = this.#idle.length > 0 ? 1 : Math.floor(position / this.#contexts.length) + 1
-    const neededUs = rounds * this.#runTime.leastUs(nowUs)
+    const nowUs = job.enqueuedUs
+    const neededUs = this.#leastWaitUs(position, nowUs) + (job.serviceTime?.leastUs(nowUs) ?? 0)
     const leftUs = job.bounds.deadlineUs - nowUs
     if (neededUs > leftUs) {
       throw new DeadlineError('DEADLINE_UNREACHABLE', {
@@ -168,15 +174,34 @@ export class ContextPool {
     }
   }
 
+  /**
+   * When a context can be free for this position of the queue at the earliest, microseconds from now: what runs is taken
+   * to end at once, and what waits ahead to go to the context that is free first, for its least time. Only requests ahead
+   * that fail or are aborted leave room for more.
+   */
+  #leastWaitUs(position: number, nowUs: number): number {
+    const freeUs = new Float64Array(this.#contexts.length)
+    let first = 0
+    for (let i = 0; i < position; i++) {
+      const ahead = this.#queue[i]!
+      if (isLate(ahead.bounds, nowUs + freeUs[first]!)) continue // it will not run
+      freeUs[first]! += ahead.serviceTime?.leastUs(nowUs) ?? 0
+      for (let other = 0; other < freeUs.length; other++) if (freeUs[other]! < freeUs[first]!) first = other
+    }
+    return freeUs[first]!
+  }
+
   #startJob(job: Job, context: ExecutionContext): void {
     const startUs = this.#clock.nowUs()
     job.state = 'running'
     startSafely(job, context, startUs).then(
       (value) => {
         const endUs = this.#clock.nowUs()
-        this.#runTime.record(endUs - startUs, endUs)
-        // Its timer may be due without having had its turn.
-        if (isLate(job, endUs)) this.#settle(job, () => job.reject(deadlineError('while the request ran')))
+        if (job.serviceTime) {
+          job.serviceTime.record(endUs - startUs, endUs)
+          this.#anyRun.record(endUs - startUs, endUs)
+        }
+        if (isLate(job.bounds, endUs)) this.#settle(job, () => job.reject(deadlineError('while the request ran')))
         else this.#settle(job, () => job.resolve(value as never))
         this.#release(context)
       },
@@ -196,7 +221,7 @@ export class ContextPool {
 
   #release(context: ExecutionContext): void {
     for (let next = this.#queue.shift(); next; next = this.#queue.shift()) {
-      if (!isLate(next, this.#clock.nowUs())) {
+      if (!isLate(next.bounds, this.#clock.nowUs())) {
         this.#startJob(next, context)
         return
       }
@@ -206,12 +231,19 @@ export class ContextPool {
     }
     this.#idle.push(context)
     if (this.#idle.length === this.#contexts.length) this.#allIdle?.()
-    for (const listener of this.#idleListeners) listener()
+    this.#notifyIdle()
   }
-}
 
-function isLate({ bounds: { deadlineUs } }: Job, nowUs: number): boolean {
-  return deadlineUs !== undefined && nowUs >= deadlineUs
+  #notifyIdle(): void {
+    // A copy, since listeners may leave and come again while they are called.
+    for (const listener of [...this.#idleListeners]) {
+      try {
+        listener()
+      } catch (error) {
+        process.emitWarning(`An onIdle listener threw: ${messageOf(error)}`, { code: 'LOWLAT_IDLE_LISTENER' })
+      }
+    }
+  }
 }
 
 /** Whatever throws in here rejects this request alone; the context is released all the same. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { Feeds, OptimizationProfile, TensorInfo } from './contract.ts'
-import { checkFeeds, checkOutputNames, profileFor } from './feeds.ts'
+import { checkFeeds, outputNamesFrom, profileFor, workKey } from './feeds.ts'
 import { Tensor } from './tensor.ts'
 
 const image: TensorInfo = { name: 'image', dtype: 'float32', shape: ['batch', 3, 'size', 'size'] }
@@ -116,12 +116,81 @@ describe('profiles', () => {
   })
 })
 
-describe('checkOutputNames', () => {
-  it('takes names of outputs and refuses others', () => {
-    checkOutputNames([], inputs)
-    checkOutputNames(['mask', 'mask'], inputs)
-    expect(() => checkOutputNames(['mask', 'masks'], inputs)).toThrow(
+describe('properties of the feeds', () => {
+  it('count when they are the own, enumerable ones', () => {
+    check(Object.assign(Object.create(null), good()))
+    const { image: own, mask: other } = good()
+    const missing = failure('INPUT_MISSING', { received: ['image'] })
+    expect(() => check(Object.assign(Object.create({ mask: other }), { image: own }))).toThrow(missing)
+    expect(() => check(Object.defineProperty({ image: own }, 'mask', { value: other, enumerable: false }))).toThrow(
+      missing,
+    )
+    class Lazy {
+      image = own
+      get mask() {
+        return other
+      }
+    }
+    expect(() => check(new Lazy())).toThrow(missing)
+    check(Object.assign(Object.create({ unknown: own }), good())) // inherited: none of the feeds
+  })
+
+  it('are read once: what is returned stays what was checked', () => {
+    const { image: first, mask: own } = good()
+    let reads = 0
+    const feeds = {
+      get image() {
+        return reads++ === 0 ? first : 'something else'
+      },
+      mask: own,
+    }
+    const checked = check(feeds)
+    feeds.mask = undefined
+    expect([checked.image === first, checked.mask === own, reads, Object.keys(checked)]).toEqual([
+      ...[true, true, 1, ['image', 'mask']],
+    ])
+  })
+
+  it.each(['__proto__', 'constructor', 'toString'])("may be called '%s'", (name) => {
+    const expectation = { inputs: [{ name, dtype: 'float32', shape: [1] } as TensorInfo], profiles: [] }
+    const tensor = Tensor.zeros('float32', [1])
+    const checked = checkFeeds({ [name]: tensor }, expectation)
+    expect([Object.keys(checked), checked[name]]).toEqual([[name], tensor])
+    expect(() => checkFeeds({}, expectation)).toThrow(failure('INPUT_MISSING'))
+    expect(() => check({ ...good(), [name]: tensor })).toThrow(failure('INPUT_UNKNOWN', { received: name }))
+  })
+
+  it('may hold memory that threads share', () => {
+    check({ ...good(), mask: new Tensor('bool', [2, 5], new Uint8Array(new SharedArrayBuffer(10))) })
+  })
+})
+
+describe('outputNamesFrom', () => {
+  it('takes names of outputs, in a list of its own, and refuses others', () => {
+    const names = ['mask', 'mask']
+    const own = outputNamesFrom(names, inputs)
+    expect([own, own === names, outputNamesFrom(undefined, inputs)]).toEqual([names, false, undefined])
+    expect(() => outputNamesFrom(['mask', 'masks'], inputs)).toThrow(
       failure('OUTPUT_UNKNOWN', { expected: ['image', 'mask'], received: 'masks' }),
     )
+  })
+
+  it.each([[5], ['mask'], [[]], [null], [[Symbol('mask')]], [{ 0: 'mask', length: 1 }]])('refuses %o', (names) => {
+    expect(() => outputNamesFrom(names as never, inputs)).toThrow(failure('INVALID_ARGUMENT', { received: names }))
+  })
+})
+
+describe('workKey', () => {
+  it('tells apart the sizes of named axes and the outputs asked for, and nothing else', () => {
+    const keys = [
+      workKey(good(2, 8, 5), inputs, undefined),
+      workKey(good(2, 8, 6), inputs, undefined),
+      workKey(good(1, 8, 5), inputs, undefined),
+      workKey(good(2, 85, 5), inputs, undefined),
+      workKey(good(2, 8, 5), inputs, ['image']),
+    ]
+    expect(new Set(keys).size).toBe(keys.length)
+    expect(workKey(good(2, 8, 5), inputs, undefined)).toBe(keys[0])
+    expect(workKey(good(), [{ ...image, shape: [2, 3, 8, 8] }], undefined)).toBe('')
   })
 })

@@ -1,6 +1,7 @@
 import type { Feeds, OptimizationProfile, TensorInfo } from './contract.ts'
 import { arrayLengthOf } from './dtype.ts'
-import { InputError } from './errors.ts'
+import { describeValue, InputError } from './errors.ts'
+import { checkArgument, namesRule } from './options.ts'
 import { describeProfiles, isInsideProfile } from './profiles.ts'
 import { Tensor } from './tensor.ts'
 
@@ -12,21 +13,22 @@ interface Expectation {
 }
 
 /**
- * Checks feeds against the model's inputs and the profiles; cheap enough for every run.
+ * Checks feeds against the model's inputs and the profiles; cheap enough for every run. Only the object's own enumerable
+ * properties count, and each is read once: what is returned are the tensors that were checked, in the model's order,
+ * whatever becomes of the caller's object.
  * @throws InputError INPUT_UNKNOWN, INPUT_MISSING, INPUT_DTYPE, INPUT_SHAPE, INPUT_BYTE_LENGTH or
  * SHAPE_OUTSIDE_PROFILE; INVALID_ARGUMENT for what is no tensor.
  */
-export function checkFeeds(feeds: Feeds, { inputs, profiles }: Expectation): void {
+export function checkFeeds(feeds: Feeds, { inputs, profiles }: Expectation): Feeds {
   if (typeof feeds !== 'object' || feeds === null || feeds instanceof Tensor) {
     throw new InputError('INVALID_ARGUMENT', {
-      message: `Expected an object of tensors by input name, got ${feeds instanceof Tensor ? 'a Tensor' : String(feeds)}.`,
+      message: `Expected an object of tensors by input name, got ${feeds instanceof Tensor ? 'a Tensor' : describeValue(feeds)}.`,
       remedy: `Pass { ${inputs.map((input) => `${input.name}: tensor`).join(', ')} }.`,
     })
   }
-  let count = 0
-  for (const name in feeds) {
-    count++
-    if (!inputs.some((input) => input.name === name)) {
+  const names = Object.keys(feeds)
+  for (const [index, name] of names.entries()) {
+    if (inputs[index]?.name !== name && !inputs.some((input) => input.name === name)) {
       throw new InputError('INPUT_UNKNOWN', {
         message: `Expected inputs ${list(inputs.map((input) => input.name))}, got '${name}'.`,
         remedy: 'Rename the feed; session.inputs lists the names.',
@@ -35,19 +37,24 @@ export function checkFeeds(feeds: Feeds, { inputs, profiles }: Expectation): voi
       })
     }
   }
+  // Without a prototype, since inputs may have any name: '__proto__', 'constructor'.
+  const checked: Record<string, Tensor> = Object.create(null)
   // Symbolic sizes of the same name must agree over all inputs.
   let symbols: Map<string, { size: number; input: string }> | undefined
   for (const input of inputs) {
-    const tensor = feeds[input.name]
+    // All names are known and none comes twice: as many as there are inputs are all of them.
+    const there = names.length === inputs.length || names.includes(input.name)
+    const tensor = there ? feeds[input.name] : undefined
     if (tensor === undefined) {
       throw new InputError('INPUT_MISSING', {
-        message: `Expected inputs ${list(inputs.map((info) => info.name))}, but '${input.name}' is missing (got ${count}).`,
+        message: `Expected inputs ${list(inputs.map((info) => info.name))}, but '${input.name}' is missing (got ${names.length}).`,
         remedy: `Pass a ${input.dtype} tensor [${input.shape.join(', ')}] as '${input.name}'.`,
         expected: inputs.map((info) => info.name),
-        received: Object.keys(feeds),
+        received: names,
       })
     }
     checkTensor(tensor, input)
+    checked[input.name] = tensor
     for (const [axis, dim] of input.shape.entries()) {
       if (typeof dim === 'number') continue
       const size = tensor.shape[axis]!
@@ -57,13 +64,14 @@ export function checkFeeds(feeds: Feeds, { inputs, profiles }: Expectation): voi
       else if (known.size !== size) throw symbolMismatch(dim, known, { size, input: input.name })
     }
   }
-  if (profiles.length > 0) checkInsideProfile(feeds, inputs, profiles)
+  if (profiles.length > 0) checkInsideProfile(checked, inputs, profiles)
+  return checked
 }
 
 function checkTensor(tensor: Tensor, input: TensorInfo): void {
   if (!(tensor instanceof Tensor)) {
     throw new InputError('INVALID_ARGUMENT', {
-      message: `Expected a Tensor as input '${input.name}', got ${tensor === null ? 'null' : typeof tensor}.`,
+      message: `Expected a Tensor as input '${input.name}', got ${describeValue(tensor)}.`,
       remedy: `Wrap the data: new Tensor('${input.dtype}', [${input.shape.join(', ')}], data).`,
       received: tensor,
     })
@@ -76,15 +84,7 @@ function checkTensor(tensor: Tensor, input: TensorInfo): void {
       received: tensor.dtype,
     })
   }
-  const length = arrayLengthOf(tensor.dtype, tensor.size)
-  if (tensor.data.length !== length) {
-    throw new InputError('INPUT_BYTE_LENGTH', {
-      message: `Expected ${length} array elements in the tensor for input '${input.name}', got ${tensor.data.length}: its memory was transferred or resized after the tensor was made.`,
-      remedy: 'Pass a tensor over memory that still belongs to this thread.',
-      expected: length,
-      received: tensor.data.length,
-    })
-  }
+  checkLength(tensor, input.name)
   const { shape } = tensor
   const fits =
     shape.length === input.shape.length &&
@@ -97,6 +97,18 @@ function checkTensor(tensor: Tensor, input: TensorInfo): void {
       received: shape,
     })
   }
+}
+
+/** Memory can go at any time: checked when a request comes, and again when it has waited and starts. */
+export function checkLength(tensor: Tensor, name: string): void {
+  const length = arrayLengthOf(tensor.dtype, tensor.size)
+  if (tensor.data.length === length) return
+  throw new InputError('INPUT_BYTE_LENGTH', {
+    message: `Expected ${length} array elements in the tensor for input '${name}', got ${tensor.data.length}: its memory was transferred or resized after the tensor was made.`,
+    remedy: 'Pass a tensor over memory that belongs to this thread until the run is over.',
+    expected: length,
+    received: tensor.data.length,
+  })
 }
 
 function symbolMismatch(
@@ -150,8 +162,16 @@ export function profileFor(
   )
 }
 
-/** @throws InputError OUTPUT_UNKNOWN. */
-export function checkOutputNames(names: readonly string[], outputs: readonly TensorInfo[]): void {
+/**
+ * The names of the outputs asked for, in an array of our own; undefined for all.
+ * @throws InputError INVALID_ARGUMENT for what is no list of names; OUTPUT_UNKNOWN.
+ */
+export function outputNamesFrom(
+  names: readonly string[] | undefined,
+  outputs: readonly TensorInfo[],
+): readonly string[] | undefined {
+  if (names === undefined) return undefined
+  checkArgument('outputs', names, namesRule)
   for (const name of names) {
     if (!outputs.some((output) => output.name === name)) {
       throw new InputError('OUTPUT_UNKNOWN', {
@@ -162,4 +182,19 @@ export function checkOutputNames(names: readonly string[], outputs: readonly Ten
       })
     }
   }
+  return [...names]
+}
+
+/**
+ * Tells apart what may take differently long on one model: the sizes of the named axes, and the outputs asked for.
+ * `feeds` were checked.
+ */
+export function workKey(feeds: Feeds, inputs: readonly TensorInfo[], outputs: readonly string[] | undefined): string {
+  let key = ''
+  for (const { name, shape } of inputs) {
+    for (let axis = 0; axis < shape.length; axis++) {
+      if (typeof shape[axis] === 'string') key += `${feeds[name]!.shape[axis]},`
+    }
+  }
+  return outputs ? `${key}>${outputs.join(',')}` : key
 }

@@ -52,9 +52,29 @@ describe('infer', () => {
     expect(log.runs).toBe(2)
   })
 
-  it('refuses options that do not fit', async () => {
+  it.each([
+    { maxBatchSize: 0 },
+    { maxBatchSize: null },
+    { maxBatch: 8 },
+    { maxQueueDelayUs: '500' },
+    { maxQueue: -1 },
+    { preferredBatchSizes: [2] },
+    { output: 5 },
+    { output: 'z' },
+    { outputs: ['y'] },
+    null,
+    5,
+  ])('refuses the options %o, also without batching', async (options) => {
     const { session } = await nullSession({ clock })
-    expect(() => infer(session, { maxBatchSize: 0 })).toThrow(expect.objectContaining({ code: 'CONFIG_INVALID' }))
+    expect(() => infer(session, options as never)).toThrow(
+      expect.objectContaining({ name: 'ConfigError', code: 'CONFIG_INVALID' }),
+    )
+  })
+
+  it.each([null, undefined, 5, {}, 'model.onnx'])('refuses %o for a session', (session) => {
+    const refusal = expect.objectContaining({ code: 'INVALID_ARGUMENT', received: session })
+    expect(() => infer(session as never)).toThrow(refusal)
+    expect(() => inferFeeds(session as never)).toThrow(refusal)
   })
 
   it('is bound by the request: deadline, signal and priority', async () => {
@@ -78,5 +98,17 @@ describe('inferFeeds', () => {
     expect(Object.keys(await pipeline(stage).run({ a: x, b: x }))).toEqual(['y', 'z'])
     expect(Object.keys(await pipeline(inferFeeds(session, { outputs: ['z'] })).run({ a: x, b: x }))).toEqual(['z'])
     await expect(pipeline(stage).run({ a: x })).rejects.toMatchObject({ code: 'INPUT_MISSING' })
+  })
+
+  it('refuses unknown options and outputs when it is made', async () => {
+    const { session } = await nullSession({ clock })
+    const config = expect.objectContaining({ code: 'CONFIG_INVALID' })
+    for (const options of [null, 5, { output: 'y' }, { outputs: 'y' }, { outputs: [] }, { maxQueueDelayUs: null }]) {
+      expect(() => inferFeeds(session, options as never)).toThrow(config)
+    }
+    const unknown = expect.objectContaining({ code: 'OUTPUT_UNKNOWN', received: 'z' })
+    for (const maxBatchSize of [1, 2]) {
+      expect(() => inferFeeds(session, { outputs: ['z'], maxBatchSize })).toThrow(unknown)
+    }
   })
 })

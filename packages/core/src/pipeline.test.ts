@@ -101,8 +101,22 @@ describe('a pipeline', () => {
     { priority: '1' },
     { signal: {} },
     { timeline: {} },
-  ])('refuses the options %j', async (options) => {
+    { priority: Object.create(null) },
+    { deadline: 5 },
+    { attach: 1 },
+    null,
+    5,
+    'soon',
+  ])('refuses the options %o', async (options) => {
     expect(await codeOf(pipeline((n: number) => n).run(1, options as never))).toBe('INVALID_ARGUMENT')
+  })
+})
+
+describe('pipeline options', () => {
+  it.each([null, 5, { clock: {} }, { clock: null }, { name: 'p' }])('%o are refused', (options) => {
+    expect(() => pipeline((n: number) => n, options as never)).toThrow(
+      expect.objectContaining({ code: 'INVALID_ARGUMENT' }),
+    )
   })
 })
 

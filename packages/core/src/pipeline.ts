@@ -1,5 +1,5 @@
 import { type Clock, systemClock } from './clock.ts'
-import { InputError } from './errors.ts'
+import { checkArgument, checkOptions, clockRule, type Rule } from './options.ts'
 import type { RequestContext } from './request.ts'
 import { checkBounds, type RequestOptions, requestContextFrom, settleWithin } from './request-options.ts'
 import { type Stage, type StageLike, stageFrom } from './stage.ts'
@@ -26,8 +26,9 @@ export class Pipeline<I, O> implements Stage<I, O> {
   }
 
   /**
-   * Takes one input through every stage. @throws (as rejection) whatever a stage throws; DeadlineError; AbortError.
-   * Both may come while a stage works: its result is then dropped.
+   * Takes one input through every stage. @throws (as rejection) whatever a stage throws; DeadlineError and AbortError,
+   * which may come while a stage works (its result is then dropped); InputError INVALID_ARGUMENT for an option that is
+   * unknown or invalid.
    */
   run(input: I): Promise<O>
   run(input: I, options: RequestOptions): Promise<O>
@@ -44,9 +45,14 @@ export class Pipeline<I, O> implements Stage<I, O> {
 
   /**
    * Takes a stream of inputs through the pipeline, several at a time; see {@link StreamOptions}. Backpressure is by
-   * count: a further input is pulled only while fewer than `maxInFlight` are between source and consumer.
+   * count: a further input is pulled only while fewer than `maxInFlight` are between source and consumer. Promised items
+   * of a synchronous source are awaited, as `for await` does.
+   * @throws InputError INVALID_ARGUMENT for what cannot be iterated, and for an option that is unknown or invalid.
    */
-  stream(source: Iterable<I> | AsyncIterable<I>, options: StreamOptions<I> = {}): AsyncGenerator<O, void, undefined> {
+  stream(
+    source: Iterable<I | PromiseLike<I>> | AsyncIterable<I>,
+    options: StreamOptions<I> = {},
+  ): AsyncGenerator<O, void, undefined> {
     return stream((input, request) => this.run(input, request), source, options)
   }
 
@@ -66,24 +72,29 @@ export class Pipeline<I, O> implements Stage<I, O> {
   }
 }
 
-/** A pipeline of one stage, to be continued with `pipe`. */
+/**
+ * A pipeline of one stage, to be continued with `pipe`.
+ * @throws InputError INVALID_ARGUMENT for what is no stage, and for an option that is unknown or invalid.
+ */
 export function pipeline<I, O>(first: StageLike<I, O>, options: { clock?: Clock } = {}): Pipeline<I, O> {
+  checkOptions('pipeline options', options, { clock: clockRule })
   return new Pipeline<I, O>([checkStage(first)], options.clock ?? systemClock)
 }
 
-function checkStage<I, O>(stage: StageLike<I, O>): Stage<unknown, unknown> {
-  if (typeof stage === 'function' || typeof (stage as Partial<Stage<I, O>> | null)?.run === 'function') {
-    return stageFrom(stage) as Stage<unknown, unknown>
-  }
-  throw new InputError('INVALID_ARGUMENT', {
-    message: `Expected a stage or a function, got ${stage === null ? 'null' : typeof stage}.`,
-    remedy: 'Pass what a stage factory returns: decodeImage({ ... }), infer(session), topK(5).',
-    received: stage,
-  })
+const stageRule: Rule = {
+  expected: 'what a stage factory returns (decodeImage({ ... }), infer(session), topK(5)), or a function,',
+  accepts: (stage) =>
+    typeof stage === 'function' || typeof (stage as { run?: unknown } | null | undefined)?.run === 'function',
 }
 
+function checkStage<I, O>(stage: StageLike<I, O>): Stage<unknown, unknown> {
+  checkArgument('stage', stage, stageRule)
+  return stageFrom(stage) as Stage<unknown, unknown>
+}
+
+// By its method, since another copy of this package may have made it.
 function isContext(options: RequestOptions | RequestContext): options is RequestContext {
-  return 'attach' in options
+  return typeof (options as Partial<RequestContext> | null)?.attach === 'function'
 }
 
 function isPromiseLike(value: unknown): value is PromiseLike<unknown> {

@@ -1,6 +1,7 @@
 import { onAbort } from './abort.ts'
 import type { Clock } from './clock.ts'
-import { AbortError, DeadlineError, InputError } from './errors.ts'
+import { AbortError, DeadlineError } from './errors.ts'
+import { checkOptions, durationRule, finiteRule, type RulesFor, signalRule, timelineRule } from './options.ts'
 import { RequestContext } from './request.ts'
 import { Timeline } from './timeline.ts'
 
@@ -22,17 +23,24 @@ export interface RequestBounds {
   readonly priority?: number
 }
 
-/** @throws InputError INVALID_ARGUMENT for an option of the wrong type. */
-export function requestContextFrom(options: RequestOptions, clock: Clock): RequestContext {
+export const requestRules: RulesFor<RequestOptions> = {
+  deadlineMs: durationRule,
+  signal: signalRule,
+  priority: finiteRule,
+  timeline: timelineRule,
+}
+
+/**
+ * `rules` where more options are known than those of every request.
+ * @throws InputError INVALID_ARGUMENT for an option that is unknown or of the wrong type.
+ */
+export function requestContextFrom(
+  options: RequestOptions,
+  clock: Clock,
+  rules: RulesFor<RequestOptions> = requestRules,
+): RequestContext {
+  checkOptions('request options', options, rules)
   const { deadlineMs, signal, priority, timeline } = options
-  if (deadlineMs !== undefined && !(typeof deadlineMs === 'number' && deadlineMs >= 0)) {
-    throw invalidOption('deadlineMs', 'a number of milliseconds from now, at least 0', deadlineMs)
-  }
-  if (priority !== undefined && !Number.isFinite(priority)) {
-    throw invalidOption('priority', 'a finite number', priority)
-  }
-  if (signal && typeof signal.addEventListener !== 'function') throw invalidOption('signal', 'an AbortSignal', signal)
-  if (timeline && typeof timeline.span !== 'function') throw invalidOption('timeline', 'a Timeline', timeline)
   const nowUs = clock.nowUs()
   return new RequestContext({
     timeline: timeline ?? new Timeline(nowUs),
@@ -42,19 +50,16 @@ export function requestContextFrom(options: RequestOptions, clock: Clock): Reque
   })
 }
 
-function invalidOption(name: string, expected: string, received: unknown): InputError {
-  return new InputError('INVALID_ARGUMENT', {
-    message: `Expected ${expected} as ${name}, got ${String(received)}.`,
-    remedy: `Leave ${name} out for none.`,
-    expected,
-    received,
-  })
+/** Whether the deadline has passed; a timer that is due may still wait for its turn. */
+export function isLate({ deadlineUs }: RequestBounds, nowUs: number): boolean {
+  return deadlineUs !== undefined && nowUs >= deadlineUs
 }
 
 /** @throws AbortError or DeadlineError when the request is over before it starts. */
-export function checkBounds({ signal, deadlineUs }: RequestBounds, clock: Clock, where: string): void {
+export function checkBounds(bounds: RequestBounds, clock: Clock, where: string): void {
+  const { signal, deadlineUs } = bounds
   if (signal?.aborted) throw abortError(signal, where)
-  if (deadlineUs !== undefined && clock.nowUs() >= deadlineUs) throw deadlineError(where)
+  if (deadlineUs !== undefined && isLate(bounds, clock.nowUs())) throw deadlineError(where)
 }
 
 export function abortError(signal: AbortSignal, where: string): AbortError {

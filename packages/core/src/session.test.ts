@@ -34,7 +34,7 @@ describe('a session', () => {
     const { session } = await nullSession({ clock, contexts: 2, outputs: two, profiles: [profile] })
     expect(session.inputs).toEqual([{ name: 'x', dtype: 'float32', shape: ['batch', 4] }])
     expect([session.outputs, session.profiles, session.backend]).toEqual([two, [profile], 'null'])
-    expect(session.stats).toEqual({ contexts: 2, idle: 2, queued: 0, leastRunUs: 0, longestRunUs: 0 })
+    expect(session.stats).toEqual({ contexts: 2, idle: 2, queued: 0, longestRunUs: 0 })
     expect(session.inspect()).toEqual({ backend: 'null', properties: { runUs: 0 } })
   })
 
@@ -64,6 +64,59 @@ describe('a session', () => {
     expect(await codeOf(session.run(feeds, { priority: Number.NaN }))).toBe('INVALID_ARGUMENT')
     expect(log.runs).toBe(0)
     expect((await session.run(feeds)).y!.shape).toEqual([1, 4])
+  })
+
+  it.each([
+    [null],
+    [5],
+    ['y'],
+    [[]],
+    [{ outputs: 5 }],
+    [{ outputs: 'y' }],
+    [{ outputs: [] }],
+    [{ outputs: [Symbol('y')] }],
+    [{ outputs: null }],
+    [{ priority: Object.create(null) }],
+    [{ deadlineMs: '5' }],
+    [{ deadlineMs: null }],
+    [{ signal: {} }],
+    [{ signal: null }],
+    [{ timeline: {} }],
+    [{ timeline: { span() {} } }],
+    [{ deadline: 5 }],
+  ])('refuses the options %o', async (options) => {
+    const { session, log } = await nullSession({ clock })
+    expect(await codeOf(session.run(feeds, options as never))).toBe('INVALID_ARGUMENT')
+    expect([log.runs, session.idle]).toEqual([0, 1])
+  })
+
+  it('runs on what was checked, whatever the caller changes while the request waits', async () => {
+    const seen: unknown[] = []
+    const compute = ({ x }: Readonly<Record<string, Tensor>>) => {
+      seen.push(x)
+      return { y: x!, z: x! }
+    }
+    const { session } = await nullSession({ clock, compute, outputs: two, runUs: 10 })
+    const first = session.run(feeds)
+    const mine: Record<string, Tensor> = { ...feeds }
+    const outputs = ['y']
+    const second = session.run(mine, { outputs })
+    mine.x = Tensor.zeros('int8', [7])
+    outputs.push('nope')
+    await settle()
+    await first
+    expect([Object.keys(await second), seen]).toEqual([['y'], [feeds.x, feeds.x]])
+  })
+
+  it('refuses memory that went while the request waited, and goes on', async () => {
+    const { session, log } = await nullSession({ clock, runUs: 10 })
+    const x = Tensor.zeros('float32', [1, 4])
+    const runs = [feeds, { x }, feeds].map((input) => codeOf(session.run(input)))
+    structuredClone(x.data, { transfer: [x.data.buffer as ArrayBuffer] })
+    await settle()
+    expect(await runs[1]).toBe('INPUT_BYTE_LENGTH')
+    expect(await runs[2]).toHaveProperty('y')
+    expect([log.runs, session.idle]).toEqual([2, 1])
   })
 
   it('rejects with what the backend throws and goes on', async () => {
@@ -142,6 +195,40 @@ describe('deadline and abort', () => {
   })
 })
 
+describe('a deadline that cannot be met', () => {
+  /** 1 ms per row. */
+  async function learned(rows: number) {
+    const compute = ({ x }: Readonly<Record<string, Tensor>>) => ({ y: x! })
+    const { session } = await nullSession({ clock, runUs: 1000 * rows, compute })
+    const large = { x: Tensor.zeros('float32', [rows, 4]) }
+    for (let i = 0; i < 8; i++) {
+      const run = session.run(large)
+      await settle()
+      await run
+    }
+    return { session, large }
+  }
+
+  it('is refused by the times of the same shapes alone', async () => {
+    const { session, large } = await learned(100)
+    const runs = [session.run(feeds), session.run(feeds, { deadlineMs: 210 })]
+    expect(await codeOf(session.run(large, { deadlineMs: 99 }))).toBe('DEADLINE_UNREACHABLE')
+    runs.push(session.run(feeds, { deadlineMs: 310 }))
+    await settle()
+    expect((await Promise.all(runs)).map(({ y }) => y!.shape)).toEqual([
+      [1, 4],
+      [1, 4],
+      [1, 4],
+    ])
+  })
+
+  it('is not refused by the times of profiling', async () => {
+    const { session, large } = await learned(1)
+    await codeOf(session.profile(large))
+    expect(session.stats.longestRunUs).toBe(1000)
+  })
+})
+
 describe('tracing', () => {
   const name = 'lowlat:run'
 
@@ -191,8 +278,8 @@ describe('profile', () => {
     }
     const session = await Session.create({ engine: measuring, backend: 'x', selection: [], contexts: 1, maxQueue: 0 })
     expect(await session.profile(feeds, 3)).toEqual([layer])
-    for (const runs of [0, -1, 1.5, Number.NaN])
-      expect(await codeOf(session.profile(feeds, runs))).toBe('INVALID_ARGUMENT')
+    for (const runs of [0, -1, 1.5, Number.NaN, null, Symbol('1'), Object.create(null)])
+      expect(await codeOf(session.profile(feeds, runs as number))).toBe('INVALID_ARGUMENT')
     expect(await codeOf(session.profile({}))).toBe('INPUT_MISSING')
     await session.dispose()
     expect(backend.log.alive).toBe(0)

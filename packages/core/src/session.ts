@@ -12,10 +12,11 @@ import type {
   TensorInfo,
 } from './contract.ts'
 import { disposeAll } from './dispose.ts'
-import { BackendError, InputError } from './errors.ts'
-import { checkFeeds, checkOutputNames } from './feeds.ts'
+import { BackendError } from './errors.ts'
+import { checkFeeds, checkLength, outputNamesFrom, workKey } from './feeds.ts'
+import { checkArgument, integerRule, namesRule, type RulesFor } from './options.ts'
 import type { RequestContext } from './request.ts'
-import { type RequestOptions, requestContextFrom } from './request-options.ts'
+import { type RequestOptions, requestContextFrom, requestRules } from './request-options.ts'
 
 /** Every run, for tracers: `tracing:lowlat:run:*` with `{ backend, feeds, timeline }`. */
 const runChannel = tracingChannel('lowlat:run')
@@ -25,6 +26,9 @@ export interface SessionRunOptions extends RequestOptions {
   /** Outputs to compute and return; all when absent. */
   readonly outputs?: readonly string[]
 }
+
+const runRules: RulesFor<SessionRunOptions> = { ...requestRules, outputs: namesRule }
+const runsRule = integerRule(1)
 
 /** What became of each backend that was asked for, in order; the last one is in use. */
 export interface BackendChoice {
@@ -120,7 +124,7 @@ export class Session implements AsyncDisposable {
    * @throws (as rejection) InputError; QueueFullError; DeadlineError; AbortError; BackendError; DisposedError.
    */
   async run(feeds: Feeds, options: SessionRunOptions = {}): Promise<Fetches> {
-    const request = requestContextFrom(options, this.clock)
+    const request = requestContextFrom(options, this.clock, runRules)
     try {
       return await this.runRequest(feeds, request, options.outputs)
     } finally {
@@ -138,21 +142,34 @@ export class Session implements AsyncDisposable {
   }
 
   async #run(feeds: Feeds, request: RequestContext, outputs?: readonly string[]): Promise<Fetches> {
-    this.checkFeeds(feeds)
-    if (outputs) checkOutputNames(outputs, this.outputs)
+    const checked = this.checkFeeds(feeds)
+    const wanted = outputNamesFrom(outputs, this.outputs)
     const { timeline } = request
-    const runOptions = outputs ? { outputs, timeline } : { timeline }
-    return this.#pool.run((context) => context.run(feeds, runOptions), request, timeline)
+    const runOptions = wanted ? { outputs: wanted, timeline } : { timeline }
+    return this.#pool.run(
+      (context) => {
+        for (const { name } of this.inputs) checkLength(checked[name]!, name)
+        return context.run(checked, runOptions)
+      },
+      request,
+      timeline,
+      workKey(checked, this.inputs, wanted),
+    )
   }
 
-  /** @throws InputError when the feeds do not fit the model or its profiles. */
-  checkFeeds(feeds: Feeds): void {
-    checkFeeds(feeds, this.#engine)
+  /**
+   * The feeds' tensors, each property read once: only own enumerable properties count, and later changes of the object
+   * do not reach what is returned. The elements are not copied.
+   * @throws InputError when the feeds do not fit the model or its profiles.
+   */
+  checkFeeds(feeds: Feeds): Feeds {
+    return checkFeeds(feeds, this.#engine)
   }
 
   /**
    * Calls back whenever a context becomes idle with nothing waiting, and when the session is disposed. Returns the
-   * function that ends this.
+   * function that ends this. What a listener throws becomes a process warning.
+   * @throws InputError INVALID_ARGUMENT for what is no function.
    */
   onIdle(listener: () => void): () => void {
     return this.#pool.onIdle(listener)
@@ -160,16 +177,10 @@ export class Session implements AsyncDisposable {
 
   /** Mean time per layer over `runs` runs. @throws BackendError when this backend cannot measure layers. */
   async profile(feeds: Feeds, runs = 10): Promise<readonly LayerTiming[]> {
-    this.checkFeeds(feeds)
-    if (!Number.isSafeInteger(runs) || runs < 1) {
-      throw new InputError('INVALID_ARGUMENT', {
-        message: `Expected a positive number of runs, got ${runs}.`,
-        remedy: 'Ten runs are a good start.',
-        received: runs,
-      })
-    }
+    const checked = this.checkFeeds(feeds)
+    checkArgument('runs', runs, runsRule)
     return this.#pool.run(async (context) => {
-      if (context.profile) return context.profile(feeds, runs)
+      if (context.profile) return context.profile(checked, runs)
       throw new BackendError('BACKEND_UNAVAILABLE', {
         message: `The backend '${this.backend}' does not measure single layers.`,
         remedy: 'Use another backend for the profile, or the timeline of a run for its phases.',

@@ -212,10 +212,24 @@ describe('sources', () => {
     )
   })
 
-  it.each([0, -1, 1.5, Number.NaN, '8'])('maxInFlight %o is refused', (maxInFlight) => {
-    expect(() => work().p.stream([1], { maxInFlight } as StreamOptions<number>)).toThrow(
-      expect.objectContaining({ code: 'INVALID_ARGUMENT', received: maxInFlight }),
-    )
+  it('of promises, which are awaited', async () => {
+    const { p } = work()
+    expect(await drain(p.stream([Promise.resolve(1), 2, sleep(500).then(() => 3)]))).toEqual([1, 2, 3])
+  })
+
+  it('of a promise that fails: what was pulled is delivered, then comes the error, and the source is closed', async () => {
+    let closed = 0
+    function* failing() {
+      try {
+        yield 1
+        yield Promise.reject(new Error('item broke'))
+        yield 3
+      } finally {
+        closed++
+      }
+    }
+    expect(await drain(work().p.stream(failing()))).toEqual([1, 'item broke'])
+    expect(closed).toBe(1)
   })
 
   it('that fail: what was pulled is delivered, then comes the error', async () => {
@@ -231,6 +245,28 @@ describe('sources', () => {
       },
     }
     expect(await collect(work().p.stream(unopened))).toEqual(['cannot open'])
+  })
+})
+
+describe('options', () => {
+  it.each<[string, unknown[]]>([
+    ['maxInFlight', [0, -1, 1.5, Number.NaN, '8', null, Object.create(null)]],
+    ['ordered', ['no', 0, null]],
+    ['deadlineMs', [-1, Number.NaN, '5', null]],
+    ['priority', [Number.POSITIVE_INFINITY, '1']],
+    ['signal', [{}, null]],
+    ['onError', [5, 'skip', null]],
+  ])('%s is refused at once when it is of the wrong kind', (name, values) => {
+    for (const value of values) {
+      const options = { onError: () => 'skip', [name]: value } as unknown as StreamOptions<number>
+      expect(() => work().p.stream([1], options)).toThrow(
+        expect.objectContaining({ name: 'InputError', code: 'INVALID_ARGUMENT', received: value }),
+      )
+    }
+  })
+
+  it.each([null, 5, 'fast', { inFlight: 3 }, { timeline: {} }])('%o are refused', (options) => {
+    expect(() => work().p.stream([1], options as never)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }))
   })
 })
 

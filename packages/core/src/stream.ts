@@ -1,6 +1,14 @@
 import { onAbort } from './abort.ts'
-import { InputError } from './errors.ts'
-import { abortError, type RequestOptions } from './request-options.ts'
+import {
+  booleanRule,
+  checkArgument,
+  checkOptions,
+  functionRule,
+  integerRule,
+  type Rule,
+  type RulesFor,
+} from './options.ts'
+import { abortError, type RequestOptions, requestRules } from './request-options.ts'
 
 export interface StreamOptions<I> {
   /** Inputs alive at once: pulled from the source and not yet handed to the consumer. Default 8. */
@@ -25,34 +33,42 @@ type Slot<O> =
   | { state: 'failed'; error: unknown }
   | { state: 'skipped' }
 
+const { timeline: _, ...sharedRules } = requestRules
+const streamRules: RulesFor<StreamOptions<unknown>> = {
+  ...sharedRules,
+  maxInFlight: integerRule(1),
+  ordered: booleanRule,
+  onError: functionRule,
+}
+
+const sourceRule: Rule = {
+  expected: 'an array, a generator, a stream, or anything else that `for await` takes',
+  accepts: (value) => {
+    const { [Symbol.iterator]: sync, [Symbol.asyncIterator]: async } = Object(value) as Record<symbol, unknown>
+    return typeof sync === 'function' || typeof async === 'function'
+  },
+}
+
 /**
  * Runs `work` over a source with bounded concurrency; the pump goes on while the consumer is busy.
- * @throws InputError INVALID_ARGUMENT for a source or a maxInFlight of the wrong kind.
+ * @throws InputError INVALID_ARGUMENT for what cannot be iterated, and for an option that is unknown or invalid.
  */
 export function stream<I, O>(
   work: (input: I, request: RequestOptions) => Promise<O>,
-  source: Iterable<I> | AsyncIterable<I>,
+  source: Iterable<I | PromiseLike<I>> | AsyncIterable<I>,
   options: StreamOptions<I>,
 ): AsyncGenerator<O, void, undefined> {
-  const { maxInFlight = 8 } = options
-  if (!Number.isSafeInteger(maxInFlight) || maxInFlight < 1) {
-    throw new InputError('INVALID_ARGUMENT', {
-      message: `Expected a positive integer as maxInFlight, got ${String(maxInFlight)}.`,
-      remedy: 'Use a small multiple of the contexts, for example 8.',
-      received: maxInFlight,
-    })
-  }
-  checkIterable(source)
-  return pump(work, source, maxInFlight, options)
+  checkArgument('source', source, sourceRule)
+  checkOptions('stream options', options, streamRules)
+  return pump(work, source, options)
 }
 
 async function* pump<I, O>(
   work: (input: I, request: RequestOptions) => Promise<O>,
-  source: Iterable<I> | AsyncIterable<I>,
-  maxInFlight: number,
+  source: Iterable<I | PromiseLike<I>> | AsyncIterable<I>,
   options: StreamOptions<I>,
 ): AsyncGenerator<O, void, undefined> {
-  const { ordered = true, onError = () => 'throw' } = options
+  const { maxInFlight = 8, ordered = true, onError = () => 'throw' } = options
   const iterator = openSource(source)
   const controller = new AbortController()
   const { signal } = controller
@@ -162,29 +178,22 @@ async function* pump<I, O>(
   }
 }
 
-type Source<I> = AsyncIterator<I> | Iterator<I>
-
-function openSource<I>(source: Iterable<I> | AsyncIterable<I>): Source<I> {
+function openSource<I>(source: Iterable<I | PromiseLike<I>> | AsyncIterable<I>): AsyncIterator<I> {
   // `in` would refuse strings, which are iterable too.
   if (typeof source !== 'string' && Symbol.asyncIterator in source) return source[Symbol.asyncIterator]()
-  return (source as Iterable<I>)[Symbol.iterator]()
+  return awaited(source)
+}
+
+/** As `for await` takes a synchronous source: promised items are waited for. */
+async function* awaited<I>(source: Iterable<I | PromiseLike<I>>): AsyncGenerator<I, void, undefined> {
+  for (const item of source) yield item as I // `yield` awaits here
 }
 
 /** Tells the source to end. As in `for await`, its error must not hide the one that ended the stream. */
-async function closeSource(iterator: Source<unknown>, quiet: boolean): Promise<void> {
+async function closeSource(iterator: AsyncIterator<unknown>, quiet: boolean): Promise<void> {
   try {
     await iterator.return?.()
   } catch (error) {
     if (!quiet) throw error
   }
-}
-
-function checkIterable(source: unknown): void {
-  const { [Symbol.iterator]: sync, [Symbol.asyncIterator]: async } = Object(source) as Record<symbol, unknown>
-  if (typeof sync === 'function' || typeof async === 'function') return
-  throw new InputError('INVALID_ARGUMENT', {
-    message: `Expected a source that can be iterated, got ${source === null ? 'null' : typeof source}.`,
-    remedy: 'Pass an array, a generator, a stream, or anything else that `for await` takes.',
-    received: source,
-  })
 }
