@@ -5,6 +5,7 @@ import { cpus, totalmem } from 'node:os'
 import { dirname, join } from 'node:path'
 import { type Backend, ModelError, messageOf, type Plan, type Probe, payloadFileName } from '@lowlat/core'
 import { compileInProcess } from './compile.ts'
+import { writingTo } from './disk-errors.ts'
 import { CpuEngine } from './engine.ts'
 import { cpuFlags, usableCores } from './machine.ts'
 import { compileOptions, parseCpuOptions } from './options.ts'
@@ -21,20 +22,22 @@ export function createBackend(): Backend {
       parseCpuOptions(options.backendOptions)
       // Only a model that is not in the plan cache has to be understood.
       const [{ prepareModel }, { writePlanFile }] = await Promise.all([import('./model.ts'), import('./plan-file.ts')])
-      const prepared = await prepareModel(model, options)
-      const optimized = join(options.workFolder, 'optimized.onnx')
-      const created = await compileInProcess(prepared.path, compileOptions(optimized), options.signal)
-      const path = join(options.workFolder, payloadFileName)
-      await writePlanFile({ optimizedPath: optimized, modelFolder: dirname(prepared.path) }, path)
-      return {
-        backend: 'cpu',
-        inputs: created.inputs.map(tensorInfoFrom),
-        outputs: created.outputs.map(tensorInfoFrom),
-        profiles: options.profiles,
-        metadata: { onnxruntime: ortPackage().version, machine: machineKey() },
-        payload: { kind: 'file', path },
-        dependencies: prepared.dependencies,
-      }
+      return writingTo(options.workFolder, async () => {
+        const prepared = await prepareModel(model, options)
+        const optimized = join(options.workFolder, 'optimized.onnx')
+        const created = await compileInProcess(prepared.path, compileOptions(optimized), options.signal)
+        const path = join(options.workFolder, payloadFileName)
+        await writePlanFile({ optimizedPath: optimized, modelFolder: dirname(prepared.path) }, path)
+        return {
+          backend: 'cpu',
+          inputs: created.inputs.map(tensorInfoFrom),
+          outputs: created.outputs.map(tensorInfoFrom),
+          profiles: options.profiles,
+          metadata: { onnxruntime: ortPackage().version, machine: machineKey() },
+          payload: { kind: 'file', path },
+          dependencies: prepared.dependencies,
+        }
+      })
     },
 
     async load(plan, { backendOptions, contexts }) {

@@ -125,11 +125,92 @@ describe('weights in files of their own', () => {
     expect(compiles).toBe(2)
   })
 
+  const inFile = (name: string) => ({
+    name,
+    dataType: 1,
+    dims: [1024n],
+    dataLocation: 1,
+    externalData: [
+      { key: 'location', value: 'branches.bin' },
+      { key: 'offset', value: '4096' },
+      { key: 'length', value: '4096' },
+    ],
+  })
+  const info = (name: string, elemType: number, dims: bigint[]) => ({
+    name,
+    type: { tensorType: { elemType, shape: { dim: dims.map((dimValue) => ({ dimValue })) } } },
+  })
+  /** y = x + weights, in a branch of an If; or the weights themselves, from a Constant, in the other one. */
+  const branches: ModelProto = {
+    irVersion: 8n,
+    opsetImport: [{ domain: '', version: 13n }],
+    graph: {
+      name: 'branches',
+      input: [info('x', 1, [1024n]), info('sum', 9, [])],
+      output: [info('y', 1, [1024n])],
+      node: [
+        {
+          opType: 'If',
+          input: ['sum'],
+          output: ['y'],
+          attribute: [
+            {
+              name: 'then_branch',
+              type: 5,
+              g: {
+                name: 'then',
+                node: [{ opType: 'Add', input: ['x', 'weights'], output: ['added'] }],
+                initializer: [inFile('weights')],
+                output: [info('added', 1, [1024n])],
+              },
+            },
+            {
+              name: 'else_branch',
+              type: 5,
+              g: {
+                name: 'else',
+                node: [
+                  { opType: 'Constant', output: ['c'], attribute: [{ name: 'value', type: 4, t: inFile('c') }] },
+                  { opType: 'Identity', input: ['c'], output: ['constant'] },
+                ],
+                output: [info('constant', 1, [1024n])],
+              },
+            },
+          ],
+        },
+      ],
+    },
+  }
+
+  it('are found for the branches of an If, too, and for constants', async () => {
+    const path = join(folder, 'branches.onnx')
+    await writeFile(path, encodeModel(branches))
+    await writeFile(join(folder, 'branches.bin'), new Float32Array(2048).fill(2, 1024))
+    const workFolder = await mkdtemp(join(folder, 'work-'))
+    const options = { precision: 'model', profiles: [], backendOptions: {}, workFolder } as const
+    const plan = await createBackend().compile({ kind: 'file', path }, options)
+    expect(plan.dependencies?.map((stamp) => stamp.path)).toEqual([join(folder, 'branches.bin')])
+    await rm(join(folder, 'branches.bin')) // the plan has weights of its own
+    for (const placement of ['worker', 'inline'] as const) {
+      await using engine = await createBackend().load(plan, { backendOptions: { placement } })
+      await using context = await engine.createContext()
+      const x = new Tensor('float32', [1024], new Float32Array(1024).fill(5))
+      for (const [sum, expected] of [
+        [1, 7],
+        [0, 2],
+      ] as const) {
+        const { y } = await context.run({ x, sum: new Tensor('bool', [], Uint8Array.of(sum)) })
+        expect(new Set(y!.toFloat32())).toEqual(new Set([expected]))
+      }
+    }
+  })
+
   it('cannot be found from bytes alone', async () => {
     await expect(compile(encodeModel(external(denseModel(weights))))).rejects.toMatchObject({
       code: 'MODEL_UNSUPPORTED',
       remedy: expect.stringContaining('path'),
     })
+    await expect(compile(encodeModel(branches))).rejects.toMatchObject({ code: 'MODEL_UNSUPPORTED' })
   })
 })
 

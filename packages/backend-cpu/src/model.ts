@@ -16,6 +16,7 @@ import {
   type GraphProto,
   type ModelDescription,
   type ModelProto,
+  type TensorProto,
 } from '@lowlat/onnx'
 import { checkOutputName, checkType } from './ort-types.ts'
 
@@ -96,13 +97,17 @@ const EXTERNAL = 1 // TensorProto.DataLocation
 
 async function dependenciesOf(model: ModelProto, source: ModelSource): Promise<FileStamp[]> {
   const locations = new Set<string>()
+  const note = ({ dataLocation, externalData }: TensorProto) => {
+    if (dataLocation !== EXTERNAL) return
+    locations.add(externalData?.find(({ key }) => key === 'location')?.value ?? '')
+  }
   const visit = (graph: GraphProto | undefined) => {
-    for (const { dataLocation, externalData } of graph?.initializer ?? []) {
-      if (dataLocation !== EXTERNAL) continue
-      locations.add(externalData?.find(({ key }) => key === 'location')?.value ?? '')
-    }
+    graph?.initializer?.forEach(note)
     for (const { attribute = [] } of graph?.node ?? []) {
-      for (const { g, graphs = [] } of attribute) for (const inner of g ? [g] : graphs) visit(inner)
+      for (const { t, g, graphs = [] } of attribute) {
+        if (t) note(t) // a Constant
+        for (const inner of g ? [g] : graphs) visit(inner)
+      }
     }
   }
   visit(model.graph)

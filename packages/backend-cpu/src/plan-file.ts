@@ -1,7 +1,7 @@
 import { type FileHandle, open, readFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { ModelError, messageOf, payloadFileName } from '@lowlat/core'
-import { decodeModel, encodeModel, type TensorProto } from '@lowlat/onnx'
+import { decodeModel, encodeModel, type GraphProto, type TensorProto } from '@lowlat/onnx'
 
 /*
  * A plan's file: the weights of the optimised model, each at a multiple of 64 bytes; then the model without them, an
@@ -48,9 +48,7 @@ export async function writePlanFile({ optimizedPath, modelFolder }: PlanSources,
       ]
       return { ...rest, dataLocation: EXTERNAL, externalData }
     }
-    const initializer: TensorProto[] = []
-    for (const tensor of model.graph?.initializer ?? []) initializer.push(await place(tensor))
-    const graph = encodeModel({ ...model, graph: { ...model.graph, initializer } })
+    const graph = encodeModel({ ...model, graph: await mapTensors(model.graph ?? {}, place) })
     await writeAll(file, graph, end)
     const footer = new DataView(new ArrayBuffer(FOOTER_BYTES))
     for (const [index, value] of [MAGIC, BigInt(end), BigInt(graph.byteLength)].entries()) {
@@ -60,6 +58,30 @@ export async function writePlanFile({ optimizedPath, modelFolder }: PlanSources,
   } finally {
     await file.close()
   }
+}
+
+/** The graph with its weights replaced, one after the other, and those of the graphs inside it: branches, loop bodies. */
+async function mapTensors(
+  graph: GraphProto,
+  replace: (tensor: TensorProto) => Promise<TensorProto>,
+): Promise<GraphProto> {
+  const inner = (body: GraphProto) => mapTensors(body, replace)
+  const node = await mapInTurn(graph.node ?? [], async (outer) => {
+    if (!outer.attribute?.some(({ g, graphs }) => g || graphs)) return outer
+    const attribute = await mapInTurn(outer.attribute, async ({ g, graphs, ...rest }) => ({
+      ...rest,
+      ...(g && { g: await inner(g) }),
+      ...(graphs && { graphs: await mapInTurn(graphs, inner) }),
+    }))
+    return { ...outer, attribute }
+  })
+  return { ...graph, initializer: await mapInTurn(graph.initializer ?? [], replace), node }
+}
+
+async function mapInTurn<T>(items: readonly T[], map: (item: T) => Promise<T>): Promise<T[]> {
+  const mapped: T[] = []
+  for (const item of items) mapped.push(await map(item))
+  return mapped
 }
 
 /** Copies weights out of the file that `entries` (TensorProto.external_data) name. Returns their number of bytes. */
