@@ -134,7 +134,7 @@ describe('the plan cache', () => {
     const backend = readingBackend()
     const cache = { folder: join(folder, 'small'), maxBytes: 0 }
     const sessions = await Promise.all(contents.map((bytes) => createSession(bytes, { backend, cache })))
-    expect(await readdir(join(cache.folder, 'plans'))).toHaveLength(1)
+    expect((await readdir(join(cache.folder, 'plans'))).length).toBeLessThanOrEqual(1) // each evicts the others
     // As a worker that replaces a dead one does.
     for (const [i, session] of sessions.entries()) {
       const payload = session.inspect().properties.payload as string

@@ -21,7 +21,7 @@ export interface EngineRequest {
   readonly settings: SessionOptions
 }
 
-export interface OpenEngine {
+interface OpenEngine {
   readonly engine: Engine
   /** Lets go of the plan on disk; to be called once the engine is disposed. */
   readonly release: () => Promise<void>

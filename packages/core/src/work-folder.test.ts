@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { afterAll, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { createWorkFolder, sweepWorkFolders } from './work-folder.ts'
 
 const root = await mkdtemp(join(tmpdir(), 'lowlat-work-test-'))
@@ -31,12 +31,27 @@ const age = (path: string, ageMs: number) => {
 }
 
 describe('a work folder', () => {
-  it('is this process own, and goes with what is in it when it is disposed', async () => {
+  it('goes when it is disposed, with what is in it', async () => {
     const folder = await createWorkFolder(join(parent, 'not', 'there', 'yet'), 'build')
     expect(basename(folder.path)).toMatch(new RegExp(`^build-${process.pid}-`))
     await writeFile(join(folder.path, 'payload'), 'x')
     for (let twice = 0; twice < 2; twice++) await folder[Symbol.asyncDispose]()
     await expect(stat(folder.path)).rejects.toMatchObject({ code: 'ENOENT' })
+  })
+
+  it('stays young while its process lives, for those that cannot see the process', async () => {
+    vi.useFakeTimers({ toFake: ['setInterval'] })
+    vi.resetModules()
+    try {
+      const fresh = await import('./work-folder.ts')
+      const { path, ...folder } = await fresh.createWorkFolder(parent, 'lease')
+      await age(path, 0.9 * HOUR_MS)
+      vi.advanceTimersByTime(HOUR_MS / 3)
+      await vi.waitFor(async () => expect(Date.now() - (await stat(path)).mtimeMs).toBeLessThan(0.5 * HOUR_MS))
+      await folder[Symbol.asyncDispose]()
+    } finally {
+      vi.useRealTimers()
+    }
   })
 
   it('that cannot be made fails as the file system says', async () => {

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { rmSync } from 'node:fs'
 import { mkdir, readdir, rm, stat, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
+import { isMissing } from './storage.ts'
 
 /** A folder of this process's own, empty at first; disposing it removes it. */
 export interface WorkFolder {
@@ -25,9 +26,13 @@ let beating = false
 export async function createWorkFolder(parent: string, purpose: string): Promise<WorkFolder> {
   const path = join(parent, workFolderName(purpose))
   keep(path)
+  const make = () => mkdir(path, { mode: 0o700 })
   try {
-    await mkdir(parent, { recursive: true })
-    await mkdir(path, { mode: 0o700 })
+    await make().catch(async (error) => {
+      if (!isMissing(error)) throw error
+      await mkdir(parent, { recursive: true })
+      await make()
+    })
   } catch (error) {
     owned.delete(path)
     throw error
