@@ -21,7 +21,10 @@ export function createBackend(): Backend {
     async compile(model, options) {
       parseCpuOptions(options.backendOptions)
       // Only a model that is not in the plan cache has to be understood.
-      const [{ prepareModel }, { writePlanFile }] = await Promise.all([import('./model.ts'), import('./plan-file.ts')])
+      const [{ prepareModel }, { writePlanFile }] = await Promise.all([
+        import('./model.ts'),
+        import('./plan-writer.ts'),
+      ])
       return writingTo(options.workFolder, async () => {
         const prepared = await prepareModel(model, options)
         const optimized = join(options.workFolder, 'optimized.onnx')

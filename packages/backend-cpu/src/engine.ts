@@ -114,6 +114,10 @@ export class CpuEngine implements Engine {
     const inWorker = worker && new WorkerRunner(worker, this.inputs)
     return {
       run: (feeds, options = {}) => this.#run((this.#inline ?? inWorker)!, feeds, options),
+      profile: async (feeds, runs) => {
+        const { profileLayers } = await import('./profile.ts')
+        return profileLayers(this.#model, loadOptions(this.#threads, this.#folder), this.inputs, feeds, runs)
+      },
       [Symbol.asyncDispose]: async () => {},
     }
   }
@@ -150,11 +154,15 @@ export class CpuEngine implements Engine {
     await Promise.all(idle.map((worker) => worker.dispose()))
   }
 
+  /** Threads of each session. */
+  get #threads(): number {
+    return this.#inline && this.#options.placement === 'auto' ? 1 : this.#options.threads
+  }
+
   inspect(): EngineReport {
     const { mode } = this.#options
-    const threads = this.#inline && this.#options.placement === 'auto' ? 1 : this.#options.threads
     const placement = this.#inline ? 'inline' : 'worker'
-    return { backend: 'cpu', properties: { placement, mode, threads, workers: this.#workers.length } }
+    return { backend: 'cpu', properties: { placement, mode, threads: this.#threads, workers: this.#workers.length } }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -6,7 +6,8 @@ import { decodeModel } from '@lowlat/onnx'
 import { denseModel } from '@lowlat/testing'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createBackend } from './backend.ts'
-import { readPlanModel, writePlanFile } from './plan-file.ts'
+import { readPlanModel } from './plan-file.ts'
+import { writePlanFile } from './plan-writer.ts'
 
 let folder: string
 
