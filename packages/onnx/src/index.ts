@@ -18,6 +18,7 @@ export type {
 export { decodeModel, encodeModel } from './codec/model.ts'
 export { numbersOf, PackedList } from './codec/packed-list.ts'
 export type { MessageName } from './codec/schema.ts'
+export { type EvaluateOptions, evaluatedOperators, evaluateNode } from './evaluate/evaluate-node.ts'
 export type { Attribute, AttributeValue } from './graph/attribute.ts'
 export { type AttributeInput, attributeFromInput, float, floats } from './graph/attribute-input.ts'
 export { checkGraph } from './graph/check.ts'

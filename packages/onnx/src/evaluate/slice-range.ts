@@ -1,0 +1,41 @@
+import type { Node } from '../graph/node.ts'
+import { axesOf, invalidNode } from './invalid-node.ts'
+
+interface AxisSlice<T> {
+  readonly axis: number
+  readonly start: T
+  readonly end: T
+  readonly step: number
+}
+
+/**
+ * What a Slice takes from which axis: axes default to the first ones, steps to 1.
+ * @throws ModelError MODEL_INVALID for lists of different lengths and steps of 0.
+ */
+export function slicesOf<T>(
+  node: Node,
+  rank: number,
+  starts: readonly T[],
+  ends: readonly T[],
+  axes: readonly number[] = [...starts.keys()],
+  steps: readonly number[] = starts.map(() => 1),
+): AxisSlice<T>[] {
+  const lengths = [starts, ends, axes, steps].map((list) => list.length)
+  if (new Set(lengths).size > 1) throw invalidNode(node, 'as many starts as ends, axes and steps', lengths.join(', '))
+  if (steps.includes(0)) throw invalidNode(node, 'steps other than 0', '0')
+  return axesOf(node, axes, rank).map((axis, index) => ({
+    axis,
+    start: starts[index]!,
+    end: ends[index]!,
+    step: steps[index]!,
+  }))
+}
+
+/** The first index and the number of indices that a slice takes from `size`; bounds clamp as in numpy. */
+export function sliceRange(size: number, start: number, end: number, step: number): { first: number; count: number } {
+  const fromEnd = (bound: number) => (bound < 0 ? bound + size : bound)
+  const [lowest, highest] = step > 0 ? [0, size] : [-1, size - 1]
+  const clamp = (bound: number) => Math.min(highest, Math.max(lowest, fromEnd(bound)))
+  const [first, last] = [clamp(start), clamp(end)]
+  return { first: Math.max(0, first), count: Math.max(0, Math.ceil((last - first) / step)) }
+}
