@@ -34,7 +34,7 @@ export function createNormalize(options: Values): Normalize {
     const vectors = createVectorNormalize(options)
     return (pixels, out) => {
       const done = vectors && out instanceof Float32Array ? vectors(pixels, out) : 0
-      translated(pixels, new Uint32Array(out.buffer, out.byteOffset, out.length), done)
+      if (done * 3 < out.length) translated(pixels, new Uint32Array(out.buffer, out.byteOffset, out.length), done)
     }
   }
   // Narrow elements are written as 32-bit words first: one loop that sees one array type stays fast in V8 (a loop
