@@ -48,6 +48,7 @@ export {
   ConfigError,
   DeadlineError,
   DisposedError,
+  describeValue,
   type ErrorCode,
   type ErrorFields,
   ImageError,
@@ -66,7 +67,7 @@ export { Pipeline, pipeline } from './pipeline.ts'
 export { type CacheRejection, PlanCache, type PlanKeyParts } from './plan-cache.ts'
 export { payloadFileName } from './plan-entry.ts'
 export { type Attachment, attachment, type ImageTransform, imageTransform, RequestContext } from './request.ts'
-export type { RequestOptions } from './request-options.ts'
+export { checkBounds, type RequestBounds, type RequestOptions, settleWithin, watchBounds } from './request-options.ts'
 export { type BackendChoice, Session, type SessionRunOptions } from './session.ts'
 export type { CacheOptions, SessionOptions } from './session-options.ts'
 export { type Stage, type StageLike, stageFrom } from './stage.ts'

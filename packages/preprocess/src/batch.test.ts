@@ -11,7 +11,7 @@ const decoder = createImageDecoder({ letterbox: 16 })
 
 describe('decodeBatch', () => {
   it('puts every image into its row, as decoding it alone does', async () => {
-    const { tensor, transforms } = await decodeBatch(decoder, images, { concurrency: 2 })
+    const { tensor, transforms } = await decodeBatch(decoder, images)
     expect(tensor.shape).toEqual([5, 3, 16, 16])
     for (const [row, image] of images.entries()) {
       const alone = await decoder.decode(image)
@@ -37,6 +37,7 @@ describe('decodeBatch', () => {
     let begun = 0
     const watched: ImageDecoder<'float32'> = {
       ...decoder,
+      concurrency: 2,
       async decode(input, options) {
         begun++
         running++
@@ -48,7 +49,7 @@ describe('decodeBatch', () => {
       },
     }
     const inputs = [images[0]!, new Uint8Array(), images[2]!, images[3]!, images[4]!]
-    await expect(decodeBatch(watched, inputs, { concurrency: 2 })).rejects.toThrow(
+    await expect(decodeBatch(watched, inputs)).rejects.toThrow(
       expect.objectContaining({
         code: 'IMAGE_EMPTY',
         details: { index: 1 },
@@ -59,11 +60,12 @@ describe('decodeBatch', () => {
     expect(begun).toBeLessThan(inputs.length)
   })
 
-  it('never decodes more than `concurrency` images at the same time', async () => {
+  it('asks for no more than the decoder takes at the same time, so that nothing has to wait', async () => {
     let running = 0
     let most = 0
     const watched: ImageDecoder<'float32'> = {
       ...decoder,
+      concurrency: 3,
       async decode(input, options) {
         most = Math.max(most, ++running)
         const decoded = await decoder.decode(input, options)
@@ -71,8 +73,13 @@ describe('decodeBatch', () => {
         return decoded
       },
     }
-    await decodeBatch(watched, [...images, ...images], { concurrency: 3 })
+    await decodeBatch(watched, [...images, ...images])
     expect(most).toBe(3)
+  })
+
+  it('fits into a decoder that lets nothing wait', async () => {
+    const strict = createImageDecoder({ letterbox: 16, concurrency: 2, maxQueue: 0 })
+    expect((await decodeBatch(strict, [...images, ...images])).tensor.shape).toEqual([10, 3, 16, 16])
   })
 
   it('stops when aborted', async () => {
@@ -84,7 +91,7 @@ describe('decodeBatch', () => {
   it('refuses what cannot work', async () => {
     const code = (expected: string) => expect.objectContaining({ code: expected })
     await expect(decodeBatch(createImageDecoder(), images)).rejects.toThrow(code('CONFIG_INVALID'))
-    await expect(decodeBatch(decoder, images, { concurrency: 0 })).rejects.toThrow(code('INVALID_ARGUMENT'))
+    await expect(decodeBatch(decoder, images[0] as never)).rejects.toThrow(code('INVALID_ARGUMENT'))
     const into = Tensor.zeros('float32', [4, 3, 16, 16])
     await expect(decodeBatch(decoder, images, { into })).rejects.toThrow(code('INPUT_SHAPE'))
   })

@@ -1,14 +1,19 @@
-import { ConfigError, ImageError, type ImageTransform, InputError, Tensor } from '@lowlat/core'
+import {
+  ConfigError,
+  describeValue,
+  ImageError,
+  type ImageTransform,
+  InputError,
+  type RequestBounds,
+  Tensor,
+} from '@lowlat/core'
 import type { ImageDecoder } from './decoder.ts'
 import type { ImageInput } from './input.ts'
 import type { ImageDType } from './options.ts'
 
-export interface DecodeBatchOptions<D extends ImageDType = ImageDType> {
+export interface DecodeBatchOptions<D extends ImageDType = ImageDType> extends RequestBounds {
   /** A tensor of at least as many rows as images; images go to its first rows. A new tensor is made without it. */
   readonly into?: Tensor<D>
-  /** Images that are decoded at the same time. Default 4, the size of libuv's thread pool unless it was changed. */
-  readonly concurrency?: number
-  readonly signal?: AbortSignal
 }
 
 export interface DecodedBatch<D extends ImageDType = ImageDType> {
@@ -18,7 +23,7 @@ export interface DecodedBatch<D extends ImageDType = ImageDType> {
 }
 
 /**
- * Decodes several images into one tensor, each straight into its row. Rejects with the first error, and only after
+ * Decodes several images into one tensor, each straight into its row, `decoder.concurrency` of them at a time. Rejects with the first error, and only after
  * everything that was begun has ended, so that nothing writes into `into` afterwards; its rows are then undefined.
  * @throws the errors of the decoder, with the image's position in `details.index`; ConfigError CONFIG_INVALID when
  *   the decoder gives every image its own size.
@@ -28,15 +33,15 @@ export async function decodeBatch<D extends ImageDType>(
   inputs: readonly ImageInput[],
   options: DecodeBatchOptions<D> = {},
 ): Promise<DecodedBatch<D>> {
-  const batch = options.into ?? Tensor.zeros(decoder.dtype, [inputs.length, ...imageShape(decoder)])
-  const { concurrency = 4, signal } = options
-  if (!(Number.isInteger(concurrency) && concurrency > 0)) {
+  if (!Array.isArray(inputs)) {
     throw new InputError('INVALID_ARGUMENT', {
-      message: `Expected a concurrency of at least 1, got ${concurrency}.`,
-      remedy: 'Pass a positive integer; more than the threads of libuv (UV_THREADPOOL_SIZE) does not help.',
-      received: concurrency,
+      message: `Expected a list of images, got ${describeValue(inputs)}.`,
+      remedy: 'Use `decoder.decode` for a single image.',
+      received: inputs,
     })
   }
+  const { into, ...bounds } = options
+  const batch = into ?? Tensor.zeros(decoder.dtype, [inputs.length, ...imageShape(decoder)])
   if ((batch.shape[0] ?? 0) < inputs.length) {
     throw new InputError('INPUT_SHAPE', {
       message: `Expected a tensor of at least ${inputs.length} rows to decode into, got [${batch.shape.join(', ')}].`,
@@ -52,13 +57,13 @@ export async function decodeBatch<D extends ImageDType>(
     while (next < inputs.length && !failure) {
       const row = next++
       try {
-        transforms[row] = (await decoder.decode(inputs[row]!, { out: { tensor: batch, row }, signal })).transform
+        transforms[row] = (await decoder.decode(inputs[row]!, { ...bounds, out: { tensor: batch, row } })).transform
       } catch (error) {
         failure ??= { error: withIndex(error, row) }
       }
     }
   }
-  await Promise.all(Array.from({ length: Math.min(concurrency, inputs.length) }, work))
+  await Promise.all(Array.from({ length: Math.min(decoder.concurrency, inputs.length) }, work))
   if (failure) throw failure.error
   return { tensor: batch.rows(0, inputs.length), transforms }
 }

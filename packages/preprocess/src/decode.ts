@@ -1,8 +1,8 @@
 import { BackendError, ImageError, messageOf } from '@lowlat/core'
 import type { Sharp, SharpOptions } from 'sharp'
 import { doubled, growth, oddPixels, shrinkOnly } from './enlarge.ts'
-import type { Placement } from './geometry.ts'
-import { type ImageHeader, readImageHeader } from './header.ts'
+import { type Placement, placeImage } from './geometry.ts'
+import { readImageHeader } from './header.ts'
 import type { LoadedImage } from './input.ts'
 import type { ResolvedOptions } from './options.ts'
 
@@ -18,56 +18,67 @@ interface SourceSize {
   readonly alpha: boolean
 }
 
-/** @throws ImageError IMAGE_EMPTY, IMAGE_UNSUPPORTED, IMAGE_CORRUPT or IMAGE_TOO_LARGE, all from the header alone. */
-export function sourceSizeOf(image: LoadedImage, options: ResolvedOptions): SourceSize {
-  const stored =
-    image.kind === 'raw'
-      ? { ...image.image, orientation: 1, alpha: image.image.channels % 2 === 0 }
-      : withAlpha(readImageHeader(image.bytes))
-  checkPixels(stored.width, stored.height, options.limitInputPixels, 'got')
-  const turn = options.autoOrient && stored.orientation > 1
-  const swap = turn && stored.orientation >= 5
-  const [width, height] = swap ? [stored.height, stored.width] : [stored.width, stored.height]
-  return { width, height, turn, alpha: stored.alpha }
+/** An image of which all is known that can be known before it is decoded. */
+interface PreparedImage {
+  readonly image: LoadedImage
+  readonly source: SourceSize
+  readonly placement: Placement
 }
 
-const withAlpha = (header: ImageHeader) => ({ ...header, alpha: header.format !== 'jpeg' })
+/**
+ * Reads the header, and refuses what must not reach the decoder.
+ * @throws ImageError IMAGE_EMPTY, IMAGE_UNSUPPORTED, IMAGE_CORRUPT or IMAGE_TOO_LARGE; InputError INPUT_SHAPE when the
+ *   image is smaller than the crop.
+ */
+export function prepareImage(image: LoadedImage, options: ResolvedOptions): PreparedImage {
+  const source = sourceSizeOf(image, options)
+  const placement = placeImage(source.width, source.height, options)
+  const { scaled } = placement
+  // A sliver of an image would be scaled to a sliver of billions of pixels.
+  checkPixels(scaled.width, scaled.height, options.limitInputPixels, 'scaling would give')
+  return { image, source, placement }
+}
+
+function sourceSizeOf(image: LoadedImage, options: ResolvedOptions): SourceSize {
+  if (image.kind === 'raw') {
+    const { width, height, channels } = image.size
+    checkPixels(width, height, options.limitInputPixels, 'got')
+    return { width, height, turn: false, alpha: channels % 2 === 0 }
+  }
+  const { width, height, orientation, format } = readImageHeader(image.bytes)
+  checkPixels(width, height, options.limitInputPixels, 'got')
+  const turn = options.autoOrient && orientation > 1
+  const swap = turn && orientation >= 5
+  return { width: swap ? height : width, height: swap ? width : height, turn, alpha: format !== 'jpeg' }
+}
 
 /**
  * Decodes, scales, crops and pads to [placement.height, placement.width, 3] interleaved RGB bytes. The work runs in
  * libuv's thread pool. Grey, alpha, CMYK and 16-bit images become 8-bit RGB; of an animation the first frame counts;
- * embedded colour profiles are not applied, as in Pillow and OpenCV. Reads `image` until the promise settles.
+ * embedded colour profiles are not applied, as in Pillow and OpenCV. Reads the image until the promise settles.
  *
  * Raw RGB pixels that stay as they are come back as the same memory.
- * @throws ImageError IMAGE_CORRUPT or IMAGE_TOO_LARGE; BackendError BACKEND_UNAVAILABLE when sharp cannot be loaded.
+ * @throws (as rejection) ImageError IMAGE_CORRUPT or IMAGE_TOO_LARGE; BackendError BACKEND_UNAVAILABLE when sharp
+ *   cannot be loaded.
  */
-export async function decodePixels(
-  image: LoadedImage,
-  source: SourceSize,
-  placement: Placement,
-  options: ResolvedOptions,
-): Promise<Uint8Array> {
-  if (image.kind === 'raw' && image.image.channels === 3 && isUnchanged(source, placement)) return image.bytes
-
-  // A sliver of an image would be scaled to a sliver of billions of pixels.
-  checkPixels(placement.scaled.width, placement.scaled.height, options.limitInputPixels, 'scaling would give')
-
+export async function decodePixels(prepared: PreparedImage, options: ResolvedOptions): Promise<Uint8Array> {
+  const { image, source, placement } = prepared
+  if (image.kind === 'raw' && image.size.channels === 3 && isUnchanged(source, placement)) return image.bytes
   const grows = growth(placement)
-  if (grows === 'none') return renderPixels(image, source, placement, options)
+  if (grows === 'none') return renderPixels(prepared, options)
   if (grows === 'mixed') {
     const shrunk = shrinkOnly(placement)
-    const data = await renderPixels(image, source, shrunk, options)
+    const bytes = await renderPixels({ image, source, placement: shrunk }, options)
     const { width, height } = shrunk
-    const whole = { ...placement, region: shrunk.crop }
-    const raw = { data, width, height, channels: 3 } as const
-    return decodePixels(
-      { kind: 'raw', image: raw, bytes: data },
-      { width, height, turn: false, alpha: false },
-      whole,
-      options,
-    )
+    const next = {
+      image: { kind: 'raw', size: { width, height, channels: 3 }, bytes },
+      source: { width, height, turn: false, alpha: false },
+      placement: { ...placement, region: shrunk.crop },
+    } as const
+    return decodePixels(next, options)
   }
-  return oddPixels(await renderPixels(image, source, doubled(placement), options), placement.width, placement.height)
+  const { width, height } = placement
+  return oddPixels(await renderPixels({ image, source, placement: doubled(placement) }, options), width, height)
 }
 
 function isUnchanged(source: SourceSize, { region, scaled, crop, ...output }: Placement): boolean {
@@ -75,9 +86,7 @@ function isUnchanged(source: SourceSize, { region, scaled, crop, ...output }: Pl
 }
 
 async function renderPixels(
-  image: LoadedImage,
-  source: SourceSize,
-  placement: Placement,
+  { image, source, placement }: PreparedImage,
   options: ResolvedOptions,
 ): Promise<Uint8Array> {
   const { region, scaled, crop, width, height } = placement
@@ -90,7 +99,7 @@ async function renderPixels(
     limitInputPixels: options.limitInputPixels,
   }
   if (image.kind === 'raw') {
-    settings.raw = { width: source.width, height: source.height, channels: image.image.channels }
+    settings.raw = { width: source.width, height: source.height, channels: image.size.channels }
   }
   try {
     let pipeline = sharp(image.bytes, settings)
@@ -100,8 +109,10 @@ async function renderPixels(
     if (!sameSize(scaled, region)) pipeline = scale(pipeline, scaled, options)
     if (!sameSize(crop, scaled)) pipeline = pipeline.extract(crop)
     if (!sameSize(crop, placement)) pipeline = pad(pipeline, placement, options)
-    const [r, g, b] = options.background
-    if (source.alpha) pipeline = pipeline.flatten({ background: { r, g, b } })
+    if (source.alpha) {
+      const [r, g, b] = options.background
+      pipeline = pipeline.flatten({ background: { r, g, b } })
+    }
     const { data, info } = await pipeline.toColourspace('srgb').raw().toBuffer({ resolveWithObject: true })
     if (info.width !== width || info.height !== height || info.channels !== 3) {
       throw new Error(`decoded to ${info.width}x${info.height}x${info.channels} instead of ${width}x${height}x3`)

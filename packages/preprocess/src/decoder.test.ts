@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { Tensor } from '@lowlat/core'
 import sharp from 'sharp'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { createImageDecoder } from './decoder.ts'
 import type { ImageInput } from './input.ts'
 import { wave } from './wave.test-data.ts'
@@ -213,6 +213,7 @@ describe('what it refuses', () => {
     await refuses({ data: pixels, width: 0, height, channels: 3 }, 'INPUT_SHAPE', 'InputError')
     await refuses({ data: pixels, width: 1.5, height, channels: 3 }, 'INPUT_SHAPE', 'InputError')
     await refuses({ data: pixels, width, height, channels: 5 as 4 }, 'INPUT_SHAPE', 'InputError')
+    await refuses({ data: pixels, width: Symbol('w') as never, height, channels: 3 }, 'INPUT_SHAPE', 'InputError')
   })
 
   it('an image smaller than the crop', async () => {
@@ -246,12 +247,80 @@ describe('abort', () => {
 
   it('while the decoder works: the slot is left alone', async () => {
     const controller = new AbortController()
-    const decoder = createImageDecoder({ resize: [16, 16] })
+    const decoder = createImageDecoder({ resize: [16, 16], concurrency: 1 })
     const out = { tensor: Tensor.zeros('float32', [1, 3, 16, 16]), row: 0 }
     const decoding = decoder.decode(raw, { out, signal: controller.signal })
     controller.abort()
     await expect(decoding).rejects.toThrow(expect.objectContaining({ code: 'ABORTED' }))
+    // The next one starts only when the decoder is done with the first.
+    await decoder.decode(raw)
     expect(out.tensor.data.every((value) => value === 0)).toBe(true)
+  })
+})
+
+describe('many at once', () => {
+  const count = 10_000
+  afterEach(() => {
+    vi.restoreAllMocks()
+  })
+
+  it('reach the decoder as it has room; the surplus is refused at once and nothing hangs', async () => {
+    const jpeg = await image().jpeg().toBuffer()
+    const decoder = createImageDecoder({ resize: [16, 16], concurrency: 3, maxQueue: 5 })
+    await decoder.decode(jpeg) // sharp is loaded now
+    const outcomes: string[] = []
+    const runs = Array.from({ length: count }, () =>
+      decoder.decode(jpeg).then(
+        ({ tensor }) => outcomes.push(tensor.shape.join()),
+        (error) => outcomes.push(error.code),
+      ),
+    )
+    const { queue, process } = sharp.counters()
+    expect(queue + process).toBeLessThanOrEqual(3)
+    await Promise.all(runs)
+    expect(outcomes.filter((code) => code === 'QUEUE_FULL')).toHaveLength(count - 8)
+    expect(outcomes.slice(-8)).toEqual(Array(8).fill('1,3,16,16'))
+  })
+
+  it('have memory for a tensor only when it is their turn', async () => {
+    const zeros = vi.spyOn(Tensor, 'zeros')
+    const decoder = createImageDecoder({ resize: [16, 16], concurrency: 1 })
+    const runs = Array.from({ length: 4 }, () => decoder.decode({ data: pixels, width, height, channels: 3 }))
+    expect(zeros).toHaveBeenCalledTimes(1)
+    await Promise.all(runs)
+    expect(zeros).toHaveBeenCalledTimes(4)
+  })
+
+  it('are refused for what they are before they wait, as far as that can be seen', async () => {
+    const decoder = createImageDecoder({ concurrency: 1, maxQueue: 0, crop: 30, limitInputPixels: 1000 })
+    const busy = decoder.decode({ data: new Uint8Array(2700), width: 30, height: 30, channels: 3 })
+    const codes = [pngHeader(32, 32), pngHeader(20, 40), new Uint8Array(), pngHeader(30, 30)].map((bytes) =>
+      decoder.decode(bytes).catch((error) => error.code),
+    )
+    expect(await Promise.all(codes)).toEqual(['IMAGE_TOO_LARGE', 'INPUT_SHAPE', 'IMAGE_EMPTY', 'QUEUE_FULL'])
+    await busy
+  })
+
+  it('say so when the memory of one was transferred while it waited', async () => {
+    const decoder = createImageDecoder({ concurrency: 1 })
+    const data = pixels.slice()
+    const busy = decoder.decode(await image().png().toBuffer())
+    const waiting = decoder.decode({ data, width, height, channels: 3 })
+    structuredClone(data.buffer, { transfer: [data.buffer] })
+    await expect(waiting).rejects.toThrow(expect.objectContaining({ code: 'INPUT_BYTE_LENGTH' }))
+    await busy
+  })
+
+  it('say so when there is no memory for a tensor, and go on', async () => {
+    vi.spyOn(Tensor, 'zeros').mockImplementationOnce(() => {
+      throw new RangeError('Array buffer allocation failed')
+    })
+    const decoder = createImageDecoder({ concurrency: 1 })
+    const raw = { data: pixels, width, height, channels: 3 } as const
+    await expect(decoder.decode(raw)).rejects.toThrow(
+      expect.objectContaining({ name: 'ImageError', code: 'IMAGE_TOO_LARGE', received: [1, 3, height, width] }),
+    )
+    expect((await decoder.decode(raw)).tensor.shape).toEqual([1, 3, height, width])
   })
 })
 
@@ -273,5 +342,6 @@ describe('a slot', () => {
     await expect(into(Tensor.zeros('uint8', [1, 3, 12, 16]))).rejects.toThrow(code('INPUT_DTYPE'))
     await expect(into(Tensor.zeros('float32', [1, 12, 16, 3]))).rejects.toThrow(code('INPUT_SHAPE'))
     await expect(into(Tensor.zeros('float32', [1, 3, 12, 16]), 1)).rejects.toThrow(code('INVALID_ARGUMENT'))
+    await expect(into(null as never)).rejects.toThrow(code('INPUT_DTYPE'))
   })
 })

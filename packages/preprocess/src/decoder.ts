@@ -1,7 +1,20 @@
-import { AbortError, type ImageTransform, InputError, type Shape, sameShape, Tensor } from '@lowlat/core'
-import { decodePixels, sourceSizeOf } from './decode.ts'
-import { placeImage } from './geometry.ts'
-import { type ImageInput, loadImage } from './input.ts'
+import {
+  checkBounds,
+  describeValue,
+  ImageError,
+  type ImageTransform,
+  InputError,
+  monotonicUs,
+  type RequestBounds,
+  type Shape,
+  type SpanSink,
+  sameShape,
+  systemClock,
+  Tensor,
+} from '@lowlat/core'
+import { decodePixels, prepareImage } from './decode.ts'
+import { DecodeQueue } from './decode-queue.ts'
+import { type ImageInput, imageFrom, type LoadedImage, readImageFile } from './input.ts'
 import { createNormalize } from './normalize.ts'
 import { type ImageDType, type ImageOptions, type ResolvedOptions, resolveOptions } from './options.ts'
 
@@ -18,49 +31,74 @@ export interface DecodedImage<D extends ImageDType = ImageDType> {
   readonly transform: ImageTransform
 }
 
-/** Immutable; decodes any number of images at the same time. */
+export interface DecodeOptions<D extends ImageDType = ImageDType> extends RequestBounds {
+  /** Where the image goes; a new tensor without it. Written at the very end, and not at all on failure. */
+  readonly out?: ImageSlot<D> | undefined
+  /** Receives how long the image waited ('queue') and how long decoding took ('preprocess'). */
+  readonly timeline?: SpanSink | undefined
+}
+
+/** Decodes several images at the same time, and keeps the surplus in a bounded queue. Holds nothing to dispose. */
 export interface ImageDecoder<D extends ImageDType = ImageDType> {
   readonly dtype: D
   /** Shape of one image, [1, 3, H, W] or [1, H, W, 3]; undefined where it depends on the image. */
   readonly shape: Shape | undefined
+  /** Images that are decoded at the same time. */
+  readonly concurrency: number
   /**
    * Decodes one image in libuv's thread pool; only the normalisation (about 0.1 ms for 224x224) runs on the event loop.
-   * Without `out` the tensor owns new memory. A slot is written at the very end, and not at all on failure.
-   * @throws ImageError IMAGE_EMPTY, IMAGE_UNSUPPORTED, IMAGE_CORRUPT or IMAGE_TOO_LARGE for what the image is;
-   *   InputError for an input that is no image, or that does not fit the crop or the slot;
-   *   AbortError when the signal fires; decoding that already runs is finished and discarded.
+   * Bytes and raw pixels are checked before they join the queue, files once they are read, which is when it is their
+   * turn. Without `out` the tensor owns new memory, which it gets when the decoding starts.
+   * @throws (as rejection) ImageError IMAGE_EMPTY, IMAGE_UNSUPPORTED, IMAGE_CORRUPT or IMAGE_TOO_LARGE for what the
+   *   image is; InputError for an input that is no image, or that does not fit the crop or the slot; QueueFullError;
+   *   DeadlineError or AbortError as soon as the image is late or aborted: it then leaves the queue, while decoding that
+   *   already runs is finished and discarded.
    */
-  decode(
-    input: ImageInput,
-    options?: { readonly out?: ImageSlot<D> | undefined; readonly signal?: AbortSignal | undefined },
-  ): Promise<DecodedImage<D>>
+  decode(input: ImageInput, options?: DecodeOptions<D>): Promise<DecodedImage<D>>
 }
 
 /** @throws ConfigError CONFIG_INVALID for options that are unknown, out of range or contradict each other. */
 export function createImageDecoder<D extends ImageDType = 'float32'>(options: ImageOptions<D> = {}): ImageDecoder<D> {
   const resolved = resolveOptions(options)
   const normalize = createNormalize(resolved)
+  const queue = new DecodeQueue(resolved)
+  const { layout, concurrency } = resolved
   const dtype = resolved.dtype as D
   const fixed =
     resolved.crop ?? resolved.letterbox ?? (typeof resolved.resize === 'object' ? resolved.resize : undefined)
 
+  const prepare = (image: LoadedImage, out: ImageSlot<D> | undefined) => {
+    const prepared = prepareImage(image, resolved)
+    const { width, height } = prepared.placement
+    const shape = shapeOf(width, height, layout)
+    if (out) checkSlot(out, dtype, shape)
+    return { ...prepared, shape }
+  }
+
   return {
     dtype,
-    shape: fixed && shapeOf(fixed[0], fixed[1], resolved.layout),
-    async decode(input, { out, signal } = {}) {
-      throwIfAborted(signal)
-      const image = await loadImage(input)
-      const source = sourceSizeOf(image, resolved)
-      const placement = placeImage(source.width, source.height, resolved)
-      const shape = shapeOf(placement.width, placement.height, resolved.layout)
-      if (out) checkSlot(out, dtype, shape)
-      throwIfAborted(signal)
-      const pixels = await decodePixels(image, source, placement, resolved)
-      throwIfAborted(signal)
-      // Not before: pictures that wait for the decoder must not each hold a tensor.
-      const tensor = out ? out.tensor.rows(out.row, out.row + 1) : Tensor.zeros(dtype, shape)
-      normalize(pixels, tensor.data)
-      return { tensor, transform: placement.transform }
+    shape: fixed && shapeOf(fixed[0], fixed[1], layout),
+    concurrency,
+    async decode(input, options = {}) {
+      const { out, timeline } = options
+      const queuedUs = monotonicUs()
+      const image = imageFrom(input)
+      const checked = image.kind === 'file' ? image : prepare(image, out)
+      return queue.run(async () => {
+        const startUs = monotonicUs()
+        timeline?.span('queue', queuedUs, startUs)
+        const prepared = 'kind' in checked ? prepare(await readImageFile(checked), out) : checked
+        // The memory is made while the decoder works, for images that have their turn alone.
+        const [pixels, tensor] = await Promise.all([
+          decodePixels(prepared, resolved),
+          tensorFor(out, dtype, prepared.shape),
+        ])
+        checkBounds(options, systemClock, 'while the image was decoded')
+        if (pixels.length !== tensor.size) throw changedMeanwhile(tensor.size, pixels.length)
+        normalize(pixels, tensor.data)
+        timeline?.span('preprocess', startUs, monotonicUs(), 'decodeImage')
+        return { tensor, transform: prepared.placement.transform }
+      }, options)
     },
   }
 }
@@ -69,13 +107,32 @@ function shapeOf(width: number, height: number, layout: ResolvedOptions['layout'
   return layout === 'NCHW' ? [1, 3, height, width] : [1, height, width, 3]
 }
 
+async function tensorFor<D extends ImageDType>(
+  out: ImageSlot<D> | undefined,
+  dtype: D,
+  shape: Shape,
+): Promise<Tensor<D>> {
+  if (out) return out.tensor.rows(out.row, out.row + 1)
+  try {
+    return Tensor.zeros(dtype, shape)
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error
+    throw new ImageError('IMAGE_TOO_LARGE', {
+      message: `There is no memory for a ${dtype} tensor [${shape.join(', ')}]: ${error.message}.`,
+      remedy: 'Scale the image down with `resize` or `letterbox`, or lower `limitInputPixels`.',
+      received: shape,
+      cause: error,
+    })
+  }
+}
+
 function checkSlot({ tensor, row }: ImageSlot, dtype: ImageDType, shape: Shape): void {
-  if (tensor.dtype !== dtype) {
+  if (tensor?.dtype !== dtype) {
     throw new InputError('INPUT_DTYPE', {
-      message: `Expected a ${dtype} tensor to decode into, got ${tensor.dtype}.`,
+      message: `Expected a ${dtype} tensor to decode into, got ${describeValue(tensor?.dtype)}.`,
       remedy: 'Allocate the batch with the `dtype` of the image options.',
       expected: dtype,
-      received: tensor.dtype,
+      received: tensor?.dtype,
     })
   }
   if (!sameShape(tensor.shape.slice(1), shape.slice(1))) {
@@ -95,11 +152,12 @@ function checkSlot({ tensor, row }: ImageSlot, dtype: ImageDType, shape: Shape):
   }
 }
 
-function throwIfAborted(signal: AbortSignal | undefined): void {
-  if (!signal?.aborted) return
-  throw new AbortError({
-    message: 'The image was not decoded: the request was aborted.',
-    remedy: 'Nothing to do where that was intended; the reason of the signal is the cause.',
-    cause: signal.reason,
+/** Memory that was transferred to another thread while the image waited is empty. */
+function changedMeanwhile(expected: number, received: number): InputError {
+  return new InputError('INPUT_BYTE_LENGTH', {
+    message: `Expected ${expected} bytes of pixels, got ${received}: the image changed while it was decoded.`,
+    remedy: 'Leave the memory of an image alone until its decoding has settled.',
+    expected,
+    received,
   })
 }

@@ -84,4 +84,10 @@ describe('readImageHeader', () => {
       }),
     )
   })
+
+  it.each([undefined, null, 'image.jpg', {}, new ArrayBuffer(8)])('takes bytes, not %s', (bytes) => {
+    expect(() => readImageHeader(bytes as Uint8Array)).toThrow(
+      expect.objectContaining({ name: 'InputError', code: 'INVALID_ARGUMENT' }),
+    )
+  })
 })

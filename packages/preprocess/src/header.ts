@@ -1,4 +1,4 @@
-import { ImageError } from '@lowlat/core'
+import { describeValue, ImageError, InputError } from '@lowlat/core'
 import { exifOrientation } from './exif.ts'
 
 export type ImageFormat = 'jpeg' | 'png' | 'webp'
@@ -17,9 +17,17 @@ export interface ImageHeader {
  * Reads format, size and orientation from the bytes themselves. That costs microseconds where the decoder's own
  * metadata call costs hundreds, and nothing but JPEG, PNG and WebP ever reaches the decoder (SVG, which can pull in
  * other files, least of all).
- * @throws ImageError IMAGE_EMPTY, IMAGE_UNSUPPORTED (another format) or IMAGE_CORRUPT (the header is cut or invalid).
+ * @throws ImageError IMAGE_EMPTY, IMAGE_UNSUPPORTED (another format) or IMAGE_CORRUPT (the header is cut or invalid);
+ *   InputError INVALID_ARGUMENT for what is no Uint8Array.
  */
 export function readImageHeader(bytes: Uint8Array): ImageHeader {
+  if (!(bytes instanceof Uint8Array)) {
+    throw new InputError('INVALID_ARGUMENT', {
+      message: `Expected the bytes of an image as a Uint8Array, got ${describeValue(bytes)}.`,
+      remedy: 'Read the file first: readImageHeader(await readFile(path)).',
+      received: bytes,
+    })
+  }
   if (bytes.length === 0) {
     throw new ImageError('IMAGE_EMPTY', {
       message: 'Expected an encoded image, got 0 bytes.',

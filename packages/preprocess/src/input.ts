@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import { InputError, messageOf } from '@lowlat/core'
+import { describeValue, InputError, messageOf } from '@lowlat/core'
 
 /** Pixels that are decoded already: rows from the top, channels interleaved, 8 bits each. */
 export interface RawImage {
@@ -10,27 +10,42 @@ export interface RawImage {
   readonly channels: 1 | 2 | 3 | 4
 }
 
-/** The bytes of a JPEG, PNG or WebP file; the path or file: URL of one; or raw pixels. Never written or kept. */
+/**
+ * The bytes of a JPEG, PNG or WebP file; the path or file: URL of one; or raw pixels. Never written or kept; bytes and
+ * pixels are read until the decoding settles.
+ */
 export type ImageInput = Uint8Array | ArrayBuffer | string | URL | RawImage
+
+type RawSize = Omit<RawImage, 'data'>
 
 /** Encoded bytes, or raw pixels whose length was checked. */
 export type LoadedImage =
   | { readonly kind: 'encoded'; readonly bytes: Uint8Array }
-  | { readonly kind: 'raw'; readonly image: RawImage; readonly bytes: Uint8Array }
+  | { readonly kind: 'raw'; readonly size: RawSize; readonly bytes: Uint8Array }
 
-/** @throws InputError INVALID_ARGUMENT, INPUT_SHAPE or INPUT_BYTE_LENGTH; reading a file can fail with the former. */
-export async function loadImage(input: ImageInput): Promise<LoadedImage> {
-  if (input instanceof Uint8Array) return { kind: 'encoded', bytes: input }
-  if (input instanceof ArrayBuffer) return { kind: 'encoded', bytes: new Uint8Array(input) }
-  if (typeof input === 'string' || input instanceof URL) return { kind: 'encoded', bytes: await readImageFile(input) }
-  if (typeof input === 'object' && input !== null && 'data' in input) return loadRaw(input)
-  throw notAnImage(typeof input)
+/** A file that is yet to be read. */
+interface ImageFile {
+  readonly kind: 'file'
+  readonly path: string | URL
 }
 
-async function readImageFile(path: string | URL): Promise<Uint8Array> {
-  if (path instanceof URL && path.protocol !== 'file:') throw notAnImage(`a ${path.protocol} URL`)
+/** @throws InputError INVALID_ARGUMENT, INPUT_SHAPE or INPUT_BYTE_LENGTH. */
+export function imageFrom(input: ImageInput): LoadedImage | ImageFile {
+  if (input instanceof Uint8Array) return { kind: 'encoded', bytes: input }
+  if (input instanceof ArrayBuffer) return { kind: 'encoded', bytes: new Uint8Array(input) }
+  if (typeof input === 'string') return { kind: 'file', path: input }
+  if (input instanceof URL) {
+    if (input.protocol !== 'file:') throw notAnImage(`a ${input.protocol} URL`)
+    return { kind: 'file', path: input }
+  }
+  if (typeof input === 'object' && input !== null && 'data' in input) return loadRaw(input)
+  throw notAnImage(describeValue(input))
+}
+
+/** @throws InputError INVALID_ARGUMENT. */
+export async function readImageFile({ path }: ImageFile): Promise<LoadedImage> {
   try {
-    return await readFile(path)
+    return { kind: 'encoded', bytes: await readFile(path) }
   } catch (error) {
     throw new InputError('INVALID_ARGUMENT', {
       message: `Cannot read the image file ${path}: ${messageOf(error)}.`,
@@ -49,7 +64,7 @@ function loadRaw(image: RawImage): LoadedImage {
   const isCount = (value: number) => Number.isSafeInteger(value) && value > 0
   if (!isCount(width) || !isCount(height) || !isCount(channels) || channels > 4) {
     throw new InputError('INPUT_SHAPE', {
-      message: `Expected raw pixels of positive width and height and 1 to 4 channels, got ${width}x${height}x${channels}.`,
+      message: `Expected raw pixels of positive width and height and 1 to 4 channels, got ${describeValue([width, height, channels])}.`,
       remedy: 'Pass the size in pixels, and as channels 1 (grey), 2 (grey, alpha), 3 (RGB) or 4 (RGBA).',
       received: [width, height, channels],
     })
@@ -63,7 +78,11 @@ function loadRaw(image: RawImage): LoadedImage {
       received: data.length,
     })
   }
-  return { kind: 'raw', image, bytes: new Uint8Array(data.buffer, data.byteOffset, data.byteLength) }
+  return {
+    kind: 'raw',
+    size: { width, height, channels },
+    bytes: new Uint8Array(data.buffer, data.byteOffset, data.byteLength),
+  }
 }
 
 function notAnImage(received: string): InputError {

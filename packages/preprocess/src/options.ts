@@ -1,4 +1,4 @@
-import { ConfigError } from '@lowlat/core'
+import { ConfigError, describeValue } from '@lowlat/core'
 
 /** Sizes are in pixels: one number for a square, or [width, height] (mind that torchvision writes height first). */
 export type ImageSize = number | readonly [width: number, height: number]
@@ -61,8 +61,16 @@ export interface ImageOptions<D extends ImageDType = ImageDType> {
    * anything that the decoder warns of ('warning', the default). With 'none' the missing part is grey or black.
    */
   readonly failOn?: 'none' | 'truncated' | 'error' | 'warning'
-  /** Most pixels (width * height) that an image may have, checked in its header before decoding. Default 268402689. */
+  /**
+   * Most pixels (width * height) that an image may have, checked in its header before decoding, and that scaling and
+   * padding may give it. Default 268402689.
+   */
   readonly limitInputPixels?: number
+
+  /** Images that are decoded at the same time. Default: the threads of libuv's pool (UV_THREADPOOL_SIZE, else 4). */
+  readonly concurrency?: number
+  /** Images that may wait to be decoded; more are rejected at once. Default 64. */
+  readonly maxQueue?: number
 }
 
 type Triple = readonly [number, number, number]
@@ -89,10 +97,13 @@ export interface ResolvedOptions {
   readonly background: Triple
   readonly failOn: 'none' | 'truncated' | 'error' | 'warning'
   readonly limitInputPixels: number
+  readonly concurrency: number
+  readonly maxQueue: number
 }
 
 /** Sharp's own default, 0x3FFF squared. */
 const DEFAULT_LIMIT_PIXELS = 268_402_689
+const DEFAULT_MAX_QUEUE = 64
 
 const isNumber = (value: unknown): value is number => Number.isFinite(value)
 const isSide = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) > 0
@@ -100,39 +111,65 @@ const isColor = (value: unknown): value is number => isNumber(value) && value >=
 
 /** @throws ConfigError CONFIG_INVALID for unknown, ill-typed, out-of-range or contradicting options. */
 export function resolveOptions(options: ImageOptions): ResolvedOptions {
-  const { resize } = options
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+    throw new ConfigError('CONFIG_INVALID', {
+      message: `Expected an object of image options, got ${describeValue(options)}.`,
+      remedy: 'Leave it out, or pass for example { resize: 256, crop: 224 }.',
+      received: options,
+    })
+  }
+  const {
+    centralFraction = 1,
+    resize,
+    crop,
+    letterbox,
+    letterboxAlign = 'centre',
+    padColor = 114,
+    interpolation = 'bilinear',
+    shrinkOnLoad = false,
+    channelOrder = 'RGB',
+    scale = 1,
+    mean = 0,
+    std = 1,
+    layout = 'NCHW',
+    dtype = 'float32',
+    autoOrient = true,
+    background = 0,
+    failOn = 'warning',
+    limitInputPixels = DEFAULT_LIMIT_PIXELS,
+    concurrency = poolThreads(),
+    maxQueue = DEFAULT_MAX_QUEUE,
+    ...unknown
+  } = options
   const resolved: ResolvedOptions = {
-    centralFraction: options.centralFraction ?? 1,
-    resize: typeof resize === 'number' ? side('resize', resize) : size('resize', resize),
-    crop: size('crop', options.crop),
-    letterbox: size('letterbox', options.letterbox),
-    letterboxAlign: oneOf('letterboxAlign', options.letterboxAlign ?? 'centre', ['centre', 'top-left']),
-    padColor: triple('padColor', options.padColor ?? 114, isColor, 'numbers in 0..255'),
-    interpolation: oneOf('interpolation', options.interpolation ?? 'bilinear', ['bilinear', 'bicubic']),
-    shrinkOnLoad: flag('shrinkOnLoad', options.shrinkOnLoad ?? false),
-    channelOrder: oneOf('channelOrder', options.channelOrder ?? 'RGB', ['RGB', 'BGR']),
-    scale: triple('scale', options.scale ?? 1, isNumber, 'finite numbers'),
-    mean: triple('mean', options.mean ?? 0, isNumber, 'finite numbers'),
-    std: triple('std', options.std ?? 1, (v) => isNumber(v) && v !== 0, 'finite numbers other than zero'),
-    layout: oneOf('layout', options.layout ?? 'NCHW', ['NCHW', 'NHWC']),
-    dtype: oneOf('dtype', options.dtype ?? 'float32', ['float32', 'float16', 'uint8']),
-    autoOrient: flag('autoOrient', options.autoOrient ?? true),
-    background: triple('background', options.background ?? 0, isColor, 'numbers in 0..255'),
-    failOn: oneOf('failOn', options.failOn ?? 'warning', ['none', 'truncated', 'error', 'warning']),
-    limitInputPixels: side('limitInputPixels', options.limitInputPixels ?? DEFAULT_LIMIT_PIXELS),
+    centralFraction: fraction('centralFraction', centralFraction),
+    resize: typeof resize === 'number' ? integer('resize', resize, 1) : size('resize', resize),
+    crop: size('crop', crop),
+    letterbox: size('letterbox', letterbox),
+    letterboxAlign: oneOf('letterboxAlign', letterboxAlign, ['centre', 'top-left']),
+    padColor: triple('padColor', padColor, isColor, 'numbers in 0..255'),
+    interpolation: oneOf('interpolation', interpolation, ['bilinear', 'bicubic']),
+    shrinkOnLoad: flag('shrinkOnLoad', shrinkOnLoad),
+    channelOrder: oneOf('channelOrder', channelOrder, ['RGB', 'BGR']),
+    scale: triple('scale', scale, isNumber, 'finite numbers'),
+    mean: triple('mean', mean, isNumber, 'finite numbers'),
+    std: triple('std', std, (value) => isNumber(value) && value !== 0, 'finite numbers other than zero'),
+    layout: oneOf('layout', layout, ['NCHW', 'NHWC']),
+    dtype: oneOf('dtype', dtype, ['float32', 'float16', 'uint8']),
+    autoOrient: flag('autoOrient', autoOrient),
+    background: triple('background', background, isColor, 'numbers in 0..255'),
+    failOn: oneOf('failOn', failOn, ['none', 'truncated', 'error', 'warning']),
+    limitInputPixels: integer('limitInputPixels', limitInputPixels, 1),
+    concurrency: integer('concurrency', concurrency, 1),
+    maxQueue: integer('maxQueue', maxQueue, 0),
   }
-  for (const key of Object.keys(options)) {
-    if (!Object.hasOwn(resolved, key)) throw invalid(key, `one of ${Object.keys(resolved).join(', ')}`, key)
-  }
+  for (const key of Object.keys(unknown)) throw invalid(key, `one of ${Object.keys(resolved).join(', ')}`, key)
   checkTogether(options, resolved)
+  checkSizes(resolved)
   return resolved
 }
 
-function checkTogether(options: ImageOptions, resolved: ResolvedOptions): void {
-  const { centralFraction, resize, crop, letterbox } = resolved
-  if (!(isNumber(centralFraction) && centralFraction > 0 && centralFraction <= 1)) {
-    throw invalid('centralFraction', 'a fraction in (0, 1]', centralFraction)
-  }
+function checkTogether(options: ImageOptions, { centralFraction, resize, crop, letterbox }: ResolvedOptions): void {
   if (letterbox && (resize || crop || centralFraction !== 1)) {
     throw invalid(
       'letterbox',
@@ -144,7 +181,7 @@ function checkTogether(options: ImageOptions, resolved: ResolvedOptions): void {
     throw invalid('letterboxAlign, padColor', 'a `letterbox` size beside them, for example letterbox: 640', 'none')
   }
   if (crop && resize) {
-    const [width, height] = typeof resize === 'number' ? [resize, resize] : resize
+    const [width, height] = guaranteed(resize)
     if (crop[0] > width || crop[1] > height) {
       const within = `at most ${width}x${height}, the size that \`resize\` guarantees`
       throw invalid('crop', within, crop.join('x'))
@@ -152,16 +189,45 @@ function checkTogether(options: ImageOptions, resolved: ResolvedOptions): void {
   }
 }
 
+/** What would be refused for every image is refused before the first. */
+function checkSizes({ resize, crop, letterbox, limitInputPixels }: ResolvedOptions): void {
+  for (const [name, value] of Object.entries({ resize, crop, letterbox })) {
+    if (value === undefined) continue
+    const [width, height] = guaranteed(value)
+    if (width * height > limitInputPixels) {
+      throw invalid(name, `at most ${limitInputPixels} pixels (\`limitInputPixels\`)`, `${width}x${height}`)
+    }
+  }
+}
+
+/** The size that scaling gives at least: a number is the shorter side. */
+function guaranteed(resize: number | Pair): Pair {
+  return typeof resize === 'number' ? [resize, resize] : resize
+}
+
+/** The threads of libuv's pool, from the environment as libuv itself reads it. */
+function poolThreads(): number {
+  const text = process.env.UV_THREADPOOL_SIZE
+  if (text === undefined) return 4
+  const count = Number.parseInt(text, 10) || 1
+  return Math.min(Math.max(count, 1), 1024)
+}
+
 function size(name: string, value: ImageSize | undefined): Pair | undefined {
   if (value === undefined) return undefined
-  if (typeof value === 'number') return [side(name, value), side(name, value)]
+  if (typeof value === 'number') return [integer(name, value, 1), integer(name, value, 1)]
   if (Array.isArray(value) && value.length === 2 && value.every(isSide)) return value
   throw invalid(name, 'a side in pixels or [width, height], positive integers', value)
 }
 
-function side(name: string, value: number): number {
-  if (isSide(value)) return value
-  throw invalid(name, 'a positive integer', value)
+function integer(name: string, value: number, min: number): number {
+  if (Number.isSafeInteger(value) && value >= min) return value
+  throw invalid(name, `an integer, at least ${min}`, value)
+}
+
+function fraction(name: string, value: number): number {
+  if (isNumber(value) && value > 0 && value <= 1) return value
+  throw invalid(name, 'a fraction in (0, 1]', value)
 }
 
 function triple(name: string, value: PerChannel, fits: (value: unknown) => boolean, expected: string): Triple {
@@ -182,7 +248,7 @@ function oneOf<T extends string>(name: string, value: T, allowed: readonly T[]):
 
 function invalid(name: string, expected: string, received: unknown): ConfigError {
   return new ConfigError('CONFIG_INVALID', {
-    message: `Image option '${name}': expected ${expected}, got ${JSON.stringify(received) ?? String(received)}.`,
+    message: `Image option '${name}': expected ${expected}, got ${describeValue(received)}.`,
     remedy: 'Correct the option; they are listed in ImageOptions.',
     expected,
     received,

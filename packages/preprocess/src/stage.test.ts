@@ -1,11 +1,13 @@
-import { imageTransform, RequestContext, Timeline } from '@lowlat/core'
+import { imageTransform, type RequestBounds, RequestContext, Timeline } from '@lowlat/core'
 import sharp from 'sharp'
 import { describe, expect, expectTypeOf, it, vi } from 'vitest'
+import type { ImageOptions } from './options.ts'
 import { imagenet, yolox } from './presets.ts'
 import { decodeImage } from './stage.ts'
 import { wave } from './wave.test-data.ts'
 
-const request = (signal?: AbortSignal) => new RequestContext({ timeline: new Timeline(), ...(signal && { signal }) })
+const request = (bounds: RequestBounds = {}) =>
+  new RequestContext({ timeline: new Timeline(), ...bounds } as ConstructorParameters<typeof RequestContext>[0])
 
 const jpeg = () =>
   sharp(wave(320, 240), { raw: { width: 320, height: 240, channels: 3 } })
@@ -28,7 +30,7 @@ describe('decodeImage', () => {
       offsetX: 0,
       offsetY: 0,
     })
-    expect(stage.segment).toBe('preprocess')
+    expect(context.timeline.spans.map(({ segment }) => segment)).toEqual(['queue', 'preprocess'])
   })
 
   it('standardises as torchvision', async () => {
@@ -40,14 +42,42 @@ describe('decodeImage', () => {
 
   it('goes on working after a bad image and an aborted request', async () => {
     const stage = decodeImage({ resize: 256, crop: 224, ...imagenet })
-    const run = async (bytes: Uint8Array, signal?: AbortSignal) => stage.run(bytes, request(signal))
+    const run = async (bytes: Uint8Array, bounds?: RequestBounds) => stage.run(bytes, request(bounds))
     await expect(run(Buffer.from('no image'))).rejects.toThrow(expect.objectContaining({ code: 'IMAGE_UNSUPPORTED' }))
-    await expect(run(await jpeg(), AbortSignal.abort())).rejects.toThrow(expect.objectContaining({ code: 'ABORTED' }))
+    await expect(run(await jpeg(), { signal: AbortSignal.abort() })).rejects.toThrow(
+      expect.objectContaining({ code: 'ABORTED' }),
+    )
     expect((await run(await jpeg())).shape).toEqual([1, 3, 224, 224])
   })
 
-  it('refuses bad options at once', () => {
-    expect(() => decodeImage({ resize: -1 })).toThrow(expect.objectContaining({ code: 'CONFIG_INVALID' }))
+  it('hands on what the request is bound to: its deadline, its priority and its signal', async () => {
+    const stage = decodeImage({ concurrency: 1 })
+    const bytes = await jpeg()
+    const order: string[] = []
+    const controller = new AbortController()
+    const run = async (name: string, bounds: RequestBounds) => {
+      try {
+        await stage.run(bytes, request(bounds))
+        order.push(name)
+      } catch (error) {
+        order.push(`${name} ${(error as { code: string }).code}`)
+      }
+    }
+    const runs = [
+      run('first', {}),
+      run('second', {}),
+      run('aborted', { signal: controller.signal }),
+      run('late', { deadlineUs: 0 }),
+      run('urgent', { priority: 1 }),
+    ]
+    controller.abort()
+    await Promise.all(runs)
+    expect(order.slice(0, 2).sort()).toEqual(['aborted ABORTED', 'late DEADLINE_EXCEEDED'])
+    expect(order.slice(2)).toEqual(['first', 'urgent', 'second'])
+  })
+
+  it.each([{ resize: -1 }, { resize: 1e6 }, { resise: 256 }, null])('refuses %j at once', (options) => {
+    expect(() => decodeImage(options as ImageOptions)).toThrow(expect.objectContaining({ code: 'CONFIG_INVALID' }))
   })
 
   it('knows the dtype of its tensors', async () => {

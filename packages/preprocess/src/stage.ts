@@ -6,7 +6,8 @@ import type { ImageDType, ImageOptions } from './options.ts'
 /**
  * A pipeline stage from an image to a tensor [1, 3, H, W] (or [1, H, W, 3]) that owns its memory. Attaches the
  * `imageTransform`, by which detection and segmentation stages find their way back to the image. Errors as
- * {@link createImageDecoder} and its `decode`; a failed image does not affect the next.
+ * {@link createImageDecoder} and its `decode`; a failed image does not affect the next. Waiting counts as 'queue' in the
+ * request's timeline, decoding as 'preprocess'.
  */
 export function decodeImage<D extends ImageDType = 'float32'>(
   options: ImageOptions<D> = {},
@@ -14,9 +15,8 @@ export function decodeImage<D extends ImageDType = 'float32'>(
   const decoder = createImageDecoder(options)
   return {
     name: 'decodeImage',
-    segment: 'preprocess',
     async run(input, context) {
-      const { tensor, transform } = await decoder.decode(input, { signal: context.signal })
+      const { tensor, transform } = await decoder.decode(input, context)
       context.attach(imageTransform, transform)
       return tensor
     },
