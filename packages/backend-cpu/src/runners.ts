@@ -1,4 +1,4 @@
-import { type Feeds, type Fetches, monotonicUs, type RunOptions, type TensorInfo } from '@lowlat/core'
+import { type Feeds, type Fetches, monotonicUs, type RunOptions, type Tensor, type TensorInfo } from '@lowlat/core'
 import type { InferenceSession } from 'onnxruntime-node'
 import { feedList, type NamedTensor } from './feed-list.ts'
 import { loadError, runError } from './ort-errors.ts'
@@ -102,18 +102,19 @@ export class InlineRunner implements Runner {
   ): Promise<Fetches> {
     try {
       const startUs = monotonicUs()
-      const results = await this.#session.run(
-        Object.fromEntries(feedList(feeds, this.#inputs).map((feed) => [feed.name, this.#ortTensorFrom(feed)])),
-        outputs ?? this.#session.outputNames,
-      )
-      const fetches = Object.entries(results).map(([name, { type, dims, data }]) => {
+      const inputs: Record<string, InstanceType<Ort['Tensor']>> = Object.create(null) // one may be named '__proto__'
+      for (const feed of feedList(feeds, this.#inputs)) inputs[feed.name] = this.#ortTensorFrom(feed)
+      const results = await this.#session.run(inputs, outputs ?? this.#session.outputNames)
+      const fetches: Record<string, Tensor> = {}
+      for (const name in results) {
+        const { type, dims, data } = results[name]!
         const { buffer, byteOffset, byteLength } = data as Exclude<typeof data, string[]>
-        return [name, tensorOver(name, type, dims, buffer, byteOffset, byteLength)] as const
-      })
+        fetches[name] = tensorOver(name, type, dims, buffer, byteOffset, byteLength)
+      }
       const endUs = monotonicUs()
       onComputed(endUs - startUs)
       timeline?.span('compute', startUs, endUs)
-      return Object.fromEntries(fetches)
+      return fetches
     } catch (error) {
       throw runError(error)
     }
