@@ -213,8 +213,8 @@ describe('sources', () => {
   })
 
   it('of promises, which are awaited', async () => {
-    const { p } = work()
-    expect(await drain(p.stream([Promise.resolve(1), 2, sleep(500).then(() => 3)]))).toEqual([1, 2, 3])
+    const p = pipeline((n: number) => n * 10, { clock })
+    expect(await drain(p.stream([Promise.resolve(1), 2, sleep(500).then(() => 3)]))).toEqual([10, 20, 30])
   })
 
   it('of a promise that fails: what was pulled is delivered, then comes the error, and the source is closed', async () => {
