@@ -1,5 +1,9 @@
+import { Tensor } from '@lowlat/core'
+import { denseModel } from '@lowlat/testing'
 import { expect, it } from 'vitest'
 import { codeOf, type Ending, exitCodes } from './testing/exiting-process.ts'
+
+const model = denseModel(Tensor.zeros('float32', [1024, 1024]))
 
 it('a process that ends at any moment has its own exit code', async () => {
   const endings = Array.from(
@@ -10,5 +14,5 @@ it('a process that ends at any moment has its own exit code', async () => {
       delayMs: Math.floor(i / 2) * 7,
     }),
   )
-  expect(await exitCodes(endings)).toEqual(endings.map(codeOf))
+  expect(await exitCodes(model, endings)).toEqual(endings.map(codeOf))
 })

@@ -73,9 +73,8 @@ async function numbered({ bytes }: PlanModel): Promise<{ bytes: Uint8Array; laye
 /**
  * Mean times per layer, in the order in which they end, from a trace of `WARMUP_RUNS` and `runs` runs: a JSON array with
  * one event per line, those of a run's nodes before that of the run. Nodes that are not in `layers`, which the library
- * added, keep the trace's names. Exported for tests.
+ * added, keep the trace's names.
  * @throws BackendError RUN_FAILED when the library stopped recording (after a million events).
- * @internal
  */
 export async function layerTimings(
   trace: NodeJS.ReadableStream,

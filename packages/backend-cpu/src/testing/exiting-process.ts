@@ -3,8 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { type Plan, Tensor } from '@lowlat/core'
-import { denseModel } from '@lowlat/testing'
+import type { Plan } from '@lowlat/core'
 import { filePlan } from './file-plan.ts'
 
 /** What each process does: two workers create sessions and then run without an end, each run some 50 ms long. */
@@ -44,11 +43,14 @@ export interface Ending {
 /** The exit code that each ending ought to have. */
 export const codeOf = ({ how }: Ending): number => (how === 'exit' ? 7 : 1)
 
-/** Exit codes of processes that end so, or the signals that killed them; two processes at a time. */
-export async function exitCodes(endings: readonly Ending[]): Promise<(number | string)[]> {
+/**
+ * Exit codes of processes that end so, or the signals that killed them; two processes at a time. `model` takes x: float32
+ * [512, 1024].
+ */
+export async function exitCodes(model: Uint8Array, endings: readonly Ending[]): Promise<(number | string)[]> {
   const folder = await mkdtemp(join(tmpdir(), 'lowlat-exit-'))
   try {
-    const plan = await filePlan(denseModel(Tensor.zeros('float32', [1024, 1024])), folder)
+    const plan = await filePlan(model, folder)
     const codes: (number | string)[] = []
     const rest = [...endings.entries()]
     const work = async () => {
