@@ -8,7 +8,6 @@ import {
   type RequestBounds,
   type Shape,
   type SpanSink,
-  sameShape,
   systemClock,
   Tensor,
 } from '@lowlat/core'
@@ -72,7 +71,7 @@ export function createImageDecoder<D extends ImageDType = 'float32'>(options: Im
     const { width, height } = prepared.placement
     const shape = shapeOf(width, height, layout)
     if (out) checkSlot(out, dtype, shape)
-    return { ...prepared, shape }
+    return { prepared, shape }
   }
 
   return {
@@ -87,12 +86,9 @@ export function createImageDecoder<D extends ImageDType = 'float32'>(options: Im
       return queue.run(async () => {
         const startUs = monotonicUs()
         timeline?.span('queue', queuedUs, startUs)
-        const prepared = 'kind' in checked ? prepare(await readImageFile(checked), out) : checked
+        const { prepared, shape } = 'kind' in checked ? prepare(await readImageFile(checked), out) : checked
         // The memory is made while the decoder works, for images that have their turn alone.
-        const [pixels, tensor] = await Promise.all([
-          decodePixels(prepared, resolved),
-          tensorFor(out, dtype, prepared.shape),
-        ])
+        const [pixels, tensor] = await Promise.all([decodePixels(prepared, resolved), tensorFor(out, dtype, shape)])
         checkBounds(options, systemClock, 'while the image was decoded')
         if (pixels.length !== tensor.size) throw changedMeanwhile(tensor.size, pixels.length)
         normalize(pixels, tensor.data)
@@ -135,7 +131,7 @@ function checkSlot({ tensor, row }: ImageSlot, dtype: ImageDType, shape: Shape):
       received: tensor?.dtype,
     })
   }
-  if (!sameShape(tensor.shape.slice(1), shape.slice(1))) {
+  if (tensor.shape.length !== 4 || shape.some((dim, axis) => axis > 0 && dim !== tensor.shape[axis])) {
     throw new InputError('INPUT_SHAPE', {
       message: `Expected a tensor [N, ${shape.slice(1).join(', ')}] to decode into, got [${tensor.shape.join(', ')}].`,
       remedy: 'Allocate the batch for the size and layout that the image options give.',

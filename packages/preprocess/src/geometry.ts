@@ -37,7 +37,8 @@ export function placeImage(sourceWidth: number, sourceHeight: number, options: G
 
   const region = centralRegion(sourceWidth, sourceHeight, options.centralFraction)
   const scaled = scaledSize(region.width, region.height, options.resize)
-  const [width, height] = options.crop ?? [scaled.width, scaled.height]
+  const width = options.crop?.[0] ?? scaled.width
+  const height = options.crop?.[1] ?? scaled.height
   if (width > scaled.width || height > scaled.height) {
     throw new InputError('INPUT_SHAPE', {
       message: `Expected an image of at least ${width}x${height} pixels to crop from, got ${scaled.width}x${scaled.height}.`,
