@@ -178,6 +178,15 @@ export class Graph {
     }
   }
 
+  /** Makes an input that has an initializer a mere constant, which a run cannot replace. */
+  fixInput(value: Value): void {
+    const at = this.#inputs.indexOf(value)
+    if (at < 0 || !value.initializer) {
+      throw misuse(`Expected an input with an initializer, got '${value.name}'.`, 'Only such an input has a value.')
+    }
+    this.#inputs.splice(at, 1)
+  }
+
   rename(value: Value, name: string): void {
     if (name !== value.name) setName(value, this.#take(name))
   }
