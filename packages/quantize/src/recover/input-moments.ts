@@ -7,25 +7,29 @@ import { patchReader } from './patches.ts'
 const POSITIONS_PER_TENSOR = 64
 
 /**
- * Second moments of a layer's inputs, sum of x * transpose(x) per group, gathered from sample after sample; its memory
- * is independent of their number.
+ * Mean and covariance of a layer's inputs per group, gathered from sample after sample; its memory is independent of
+ * their number.
  */
 export class InputMoments {
-  /** Per group, [inputs, inputs]; only the lower triangle until {@link of} is called. */
+  /** Sums of x * transpose(x) per group, [inputs, inputs]; the lower triangle. */
+  readonly #products: Float64Array[]
+  /** Sums of x per group. */
   readonly #sums: Float64Array[]
+  #count = 0
   readonly #geometry: LayerGeometry
   readonly #vector: Float64Array
 
   constructor(geometry: LayerGeometry) {
     const { groups, inputs } = geometry
     this.#geometry = geometry
-    this.#sums = Array.from({ length: groups }, () => new Float64Array(inputs * inputs))
+    this.#products = Array.from({ length: groups }, () => new Float64Array(inputs * inputs))
+    this.#sums = Array.from({ length: groups }, () => new Float64Array(inputs))
     this.#vector = new Float64Array(inputs)
   }
 
   /** @param quantization how the layer sees its input; as it is when absent. */
   add(input: Tensor, quantization?: ActivationParameters): void {
-    const { groups, inputs } = this.#geometry
+    const { groups } = this.#geometry
     const reader = patchReader(this.#geometry, input.shape)
     const data = input.toFloat32()
     const step = Math.max(1, reader.positions / POSITIONS_PER_TENSOR)
@@ -33,26 +37,40 @@ export class InputMoments {
       for (let group = 0; group < groups; group++) {
         reader.read(data, Math.floor(at), group, this.#vector)
         if (quantization) fakeQuantize(this.#vector, quantization)
-        addOuterProduct(this.#sums[group]!, this.#vector, inputs)
+        addOuterProduct(this.#products[group]!, this.#sums[group]!, this.#vector)
       }
+      this.#count++
     }
   }
 
-  /** The whole symmetric matrix of a group. */
-  of(group: number): Float64Array {
+  mean(group: number): Float64Array {
+    return this.#sums[group]!.map((sum) => sum / Math.max(1, this.#count))
+  }
+
+  /** E[x * transpose(x)] - E[x] * E[transpose(x)], [inputs, inputs]. */
+  covariance(group: number): Float64Array {
     const { inputs } = this.#geometry
-    const sum = this.#sums[group]!
-    for (let i = 0; i < inputs; i++) for (let j = 0; j < i; j++) sum[j * inputs + i] = sum[i * inputs + j]!
-    return sum
+    const products = this.#products[group]!
+    const mean = this.mean(group)
+    const covariance = new Float64Array(products.length)
+    for (let i = 0; i < inputs; i++) {
+      for (let j = 0; j <= i; j++) {
+        const value = products[i * inputs + j]! / Math.max(1, this.#count) - mean[i]! * mean[j]!
+        covariance[i * inputs + j] = value
+        covariance[j * inputs + i] = value
+      }
+    }
+    return covariance
   }
 }
 
-function addOuterProduct(sum: Float64Array, x: Float64Array, size: number): void {
-  for (let i = 0; i < size; i++) {
+function addOuterProduct(products: Float64Array, sums: Float64Array, x: Float64Array): void {
+  for (let i = 0; i < x.length; i++) {
     const factor = x[i]!
     if (factor === 0) continue // half of all inputs behind a rectifier
-    const row = i * size
-    for (let j = 0; j <= i; j++) sum[row + j]! += factor * x[j]!
+    sums[i]! += factor
+    const row = i * x.length
+    for (let j = 0; j <= i; j++) products[row + j]! += factor * x[j]!
   }
 }
 

@@ -1,12 +1,13 @@
 import { type Shape, sizeOf, type Tensor } from '@lowlat/core'
+import { dequantizedWeight } from '../simulate/dequantized-weight.ts'
 import type { WeightParameters } from '../sites.ts'
 import type { InputMoments } from './input-moments.ts'
 import type { LayerGeometry } from './layer-geometry.ts'
 import { roundRows } from './round-rows.ts'
 
 /**
- * The same scales with integers that keep the layer's output (see {@link roundRows}) instead of the nearest ones.
- * Undefined where the inputs' moments cannot be inverted.
+ * The same scales with integers that keep the layer's output (see {@link roundRows}) instead of the nearest ones, up to
+ * its mean per channel, which {@link biasShift} mends. Undefined where the inputs' covariance cannot be inverted.
  */
 export function roundWeights(
   weight: Tensor,
@@ -25,7 +26,7 @@ export function roundWeights(
       weights: floats.subarray(first * inputs, (first + rows) * inputs),
       rows,
       inputs,
-      moments: moments.of(group),
+      moments: moments.covariance(group),
       scales: Float32Array.from(channels, (channel) => parameters.scales[channel]!),
       zeroPoints: Int32Array.from(channels, (channel) => parameters.zeroPoints[channel]!),
       lowest,
@@ -37,6 +38,34 @@ export function roundWeights(
   const stored = transposed ? transpose(integers, [rows, inputs]) : integers
   const data = parameters.dtype === 'int8' ? Int8Array.from(stored) : Uint8Array.from(stored)
   return { ...parameters, data }
+}
+
+/**
+ * What has to be added to the bias, per output channel, for the layer's mean output to be that of the float weights on the
+ * same inputs: (W - dequantized W) * E[x] (Nagel et al. 2019, "Data-Free Quantization Through Weight Equalization and
+ * Bias Correction").
+ */
+export function biasShift(
+  weight: Tensor,
+  parameters: WeightParameters,
+  { groups, rows, inputs, transposed }: LayerGeometry,
+  moments: InputMoments,
+): Float32Array {
+  const float = weight.toFloat32()
+  const real = dequantizedWeight(parameters, weight.shape).data
+  const shift = new Float32Array(groups * rows)
+  for (let group = 0; group < groups; group++) {
+    const mean = moments.mean(group)
+    for (let row = group * rows; row < (group + 1) * rows; row++) {
+      let sum = 0
+      for (let i = 0; i < inputs; i++) {
+        const at = transposed ? i * rows + row : row * inputs + i
+        sum += (float[at]! - real[at]!) * mean[i]!
+      }
+      shift[row] = sum
+    }
+  }
+  return shift
 }
 
 /** The integers that the scheme in use allows: symmetric int8 leaves out -128. */

@@ -1,7 +1,7 @@
 import { type Backend, createSession, type Feeds, type Fetches, type Session, Tensor } from '@lowlat/core'
 import { type Graph, onnxFromGraph } from '@lowlat/onnx'
 import type { ActivationParameters, ActivationSite, QuantizedType, Sites, WeightParameters } from '../sites.ts'
-import { type CorrectedNode, controls, meanOutput, simulationGraph } from './simulation-graph.ts'
+import { controls, simulationGraph } from './simulation-graph.ts'
 
 export interface SimulationOptions {
   /** Type of the activations; default 'uint8'. */
@@ -10,8 +10,8 @@ export interface SimulationOptions {
   readonly weights?: ReadonlyMap<string, WeightParameters>
   /** Let each run choose which of the weights are quantized. */
   readonly switchableWeights?: boolean
-  /** Let each run shift biases and ask for means per channel. */
-  readonly biases?: boolean
+  /** Biases instead of those of the model, by node. */
+  readonly biases?: ReadonlyMap<string, Float32Array>
   /** Where to run; default 'cpu'. */
   readonly backend?: string | Backend
   readonly signal?: AbortSignal | undefined
@@ -23,8 +23,6 @@ export interface SimulationSetting {
   readonly activations: ReadonlyMap<string, ActivationParameters>
   /** Nodes whose weights are quantized, where weights can be switched; all when absent. */
   readonly weights?: ReadonlySet<string>
-  /** Added to the biases, by node. */
-  readonly biasDeltas?: ReadonlyMap<string, Float32Array>
 }
 
 /**
@@ -32,22 +30,13 @@ export interface SimulationSetting {
  * per run. Results are those of Q/DQ computed in float, as ONNX defines them.
  */
 export class Simulation implements AsyncDisposable {
-  /** Nodes whose biases can be shifted; empty without `biases`. */
-  readonly corrected: readonly CorrectedNode[]
   readonly #session: Session
   readonly #outputs: readonly string[]
   readonly #sites: readonly ActivationSite[]
   readonly #weightNodes: readonly string[]
   readonly #options: SimulationOptions
 
-  private constructor(
-    session: Session,
-    graph: Graph,
-    sites: Sites,
-    corrected: readonly CorrectedNode[],
-    options: SimulationOptions,
-  ) {
-    this.corrected = corrected
+  private constructor(session: Session, graph: Graph, sites: Sites, options: SimulationOptions) {
     this.#session = session
     this.#outputs = graph.outputs.map((value) => value.name)
     this.#sites = sites.activations
@@ -57,27 +46,20 @@ export class Simulation implements AsyncDisposable {
 
   /** @param graph prepared: every node has a unique name. */
   static async create(graph: Graph, sites: Sites, options: SimulationOptions = {}): Promise<Simulation> {
-    const { weights = new Map(), switchableWeights = false, biases = false, activationType = 'uint8' } = options
-    const parts = simulationGraph(graph, sites, { weights, switchableWeights, biases, activationType })
-    const session = await createSession(onnxFromGraph(parts.graph), {
+    const { weights = new Map(), switchableWeights = false, biases = new Map(), activationType = 'uint8' } = options
+    const simulation = simulationGraph(graph, sites, { weights, switchableWeights, biases, activationType })
+    const session = await createSession(onnxFromGraph(simulation), {
       backend: options.backend ?? 'cpu',
       cache: false,
       warmup: false,
       signal: options.signal,
     })
-    return new Simulation(session, graph, sites, parts.corrected, options)
+    return new Simulation(session, graph, sites, options)
   }
 
   /** The model's own outputs under a setting. */
   run(feeds: Feeds, setting: SimulationSetting): Promise<Fetches> {
     return this.#session.run({ ...feeds, ...this.#controls(setting) }, { outputs: this.#outputs })
-  }
-
-  /** Mean per output channel of every corrected node, over all but the channels' axis; by node. */
-  async means(feeds: Feeds, setting: SimulationSetting): Promise<ReadonlyMap<string, Float32Array>> {
-    const outputs = this.corrected.map(({ node }) => meanOutput(node))
-    const fetches = await this.#session.run({ ...feeds, ...this.#controls(setting) }, { outputs })
-    return new Map(this.corrected.map(({ node }) => [node, fetches[meanOutput(node)]!.toFloat32()] as const))
   }
 
   dispose(): Promise<void> {
@@ -88,7 +70,7 @@ export class Simulation implements AsyncDisposable {
     return this.dispose()
   }
 
-  #controls({ activations, weights, biasDeltas }: SimulationSetting): Feeds {
+  #controls({ activations, weights }: SimulationSetting): Feeds {
     const feeds: Record<string, Tensor> = {}
     const { activationType = 'uint8' } = this.#options
     const count = this.#sites.length
@@ -110,16 +92,6 @@ export class Simulation implements AsyncDisposable {
     if (this.#options.switchableWeights && this.#weightNodes.length > 0) {
       const enabled = Uint8Array.from(this.#weightNodes, (node) => (!weights || weights.has(node) ? 1 : 0))
       feeds[controls.weightsEnabled] = new Tensor('bool', [enabled.length], enabled)
-    }
-    if (this.corrected.length > 0) {
-      const deltas = new Float32Array(this.corrected.reduce((sum, { channels }) => sum + channels, 0))
-      let offset = 0
-      for (const { node, channels } of this.corrected) {
-        const delta = biasDeltas?.get(node)
-        if (delta) deltas.set(delta, offset)
-        offset += channels
-      }
-      feeds[controls.biasDeltas] = new Tensor('float32', [deltas.length], deltas)
     }
     return feeds
   }
