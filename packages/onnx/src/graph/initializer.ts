@@ -1,4 +1,14 @@
-import { dtypeFromOnnx, dtypes, InputError, isDType, ModelError, type Shape, sizeOf, type Tensor } from '@lowlat/core'
+import {
+  byteLengthOf,
+  dtypeFromOnnx,
+  dtypes,
+  InputError,
+  isDType,
+  ModelError,
+  type Shape,
+  sizeOf,
+  type Tensor,
+} from '@lowlat/core'
 import { stringDataType } from '../codec/constants.ts'
 import { invalidModel } from '../codec/errors.ts'
 import type { TensorProto } from '../codec/messages.ts'
@@ -66,7 +76,12 @@ export class Initializer {
     return new Initializer(message, 'string', shape)
   }
 
-  /** Whether the elements are in another file, which this version does not read. */
+  /** What the elements take in memory, whether or not they were read; undefined for strings and unknown types. */
+  get byteLength(): number | undefined {
+    return isDType(this.elementType) ? byteLengthOf(this.elementType, sizeOf(this.shape)) : undefined
+  }
+
+  /** Whether the elements are in another file: `graphFromFile` reads them, what is made from bytes alone cannot. */
   get isExternal(): boolean {
     return isExternal(this.message)
   }
