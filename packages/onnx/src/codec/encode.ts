@@ -17,15 +17,7 @@ const LARGE_BYTES = 1024
  * 2 GiB that protobuf allows.
  */
 export function encode<M extends MessageName>(name: M, message: Message<M>): Uint8Array<ArrayBuffer> {
-  const pieces = piecesOf(name, message)
-  if (pieces.length > MAX_BYTES) {
-    throw new ModelError('MODEL_UNSUPPORTED', {
-      message: `Expected at most ${MAX_BYTES} bytes, which is protobuf's limit for a file, got ${pieces.length}.`,
-      remedy: 'Make the model smaller, for example with float16 weights.',
-      expected: MAX_BYTES,
-      received: pieces.length,
-    })
-  }
+  const pieces = encodePieces(name, message)
   const result = new Uint8Array(pieces.length)
   let at = 0
   for (const piece of pieces.list) {
@@ -33,6 +25,21 @@ export function encode<M extends MessageName>(name: M, message: Message<M>): Uin
     at += piece.length
   }
   return result
+}
+
+/** As {@link encode}, as pieces that follow each other; weights are not copied. `length` is in bytes. */
+export function encodePieces<M extends MessageName>(
+  name: M,
+  message: Message<M>,
+): { readonly list: readonly Uint8Array[]; readonly length: number } {
+  const pieces = piecesOf(name, message)
+  if (pieces.length <= MAX_BYTES) return pieces
+  throw new ModelError('MODEL_UNSUPPORTED', {
+    message: `Expected at most ${MAX_BYTES} bytes, which is protobuf's limit for a file, got ${pieces.length}.`,
+    remedy: 'Keep weights in another file: saveGraph(graph, path, { externalData: { fileName } }).',
+    expected: MAX_BYTES,
+    received: pieces.length,
+  })
 }
 
 /** What was written so far: small values through the protobuf writer, large ones by reference. */

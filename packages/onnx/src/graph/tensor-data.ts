@@ -110,8 +110,8 @@ export function nameOf(message: TensorProto): string {
 function externalData(message: TensorProto): ModelError {
   const location = message.externalData?.find(({ key }) => key === 'location')?.value ?? 'unknown'
   return new ModelError('MODEL_UNSUPPORTED', {
-    message: `Expected the data of ${nameOf(message)} in the model file, but it is in the external file '${location}'.`,
-    remedy: 'Save the model in one file: onnx.save(onnx.load(path), path, save_as_external_data=False) in Python.',
+    message: `Expected the data of ${nameOf(message)} in memory, but it is in the external file '${location}'.`,
+    remedy: 'Load the model with graphFromFile(path), which reads the files beside it.',
     details: { location },
   })
 }
