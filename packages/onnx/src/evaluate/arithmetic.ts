@@ -21,11 +21,13 @@ export const divide: Required<BinaryRule> = {
 
 export const minimum: Required<BinaryRule> = {
   number: (a, b) => Math.min(a, b),
+  // biome-ignore lint/complexity/useMathMinMax: Math.min takes no bigint
   bigint: (a, b) => (a > b ? b : a),
 }
 
 export const maximum: Required<BinaryRule> = {
   number: (a, b) => Math.max(a, b),
+  // biome-ignore lint/complexity/useMathMinMax: Math.max takes no bigint
   bigint: (a, b) => (a < b ? b : a),
 }
 

@@ -69,7 +69,7 @@ const shapeOf: Evaluator = (operands) => {
 
 const size: Evaluator = (operands) => [int64([], [operands.input(0).size])]
 
-/** Element i is start + i * delta. */
+/** Every element is the one before plus delta, each rounded, as in the operator's function body. */
 const range: Evaluator = (operands) => {
   const { node } = operands
   const limits = [operands.input(0), operands.input(1), operands.input(2)]
@@ -84,8 +84,10 @@ const range: Evaluator = (operands) => {
   if (Number(delta) === 0 || Number.isNaN(count)) throw invalidNode(node, 'a step other than 0', String(delta))
   if (!operands.fits([count])) return undefined
   const out = newValues(dtype, count)
-  if (isWide(dtype)) for (let i = 0; i < count; i++) out[i] = BigInt(start) + BigInt(i) * BigInt(delta)
-  else for (let i = 0; i < count; i++) out[i] = Number(start) + i * Number(delta)
+  if (count > 0) out[0] = start
+  for (let i = 1; i < count; i++) {
+    out[i] = isWide(dtype) ? BigInt(out[i - 1]!) + BigInt(delta) : Number(out[i - 1]) + Number(delta)
+  }
   return [tensorFromValues(dtype, [count], out)]
 }
 

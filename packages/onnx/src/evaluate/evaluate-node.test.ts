@@ -202,6 +202,8 @@ describe('evaluateNode', () => {
     expect(result('ConstantOfShape', [i64([2])])).toEqual(['float32', [2], [0, 0]])
     expect(result('ConstantOfShape', [i64([2])], { value: i64([7]) })).toEqual(['int64', [2], [7, 7]])
     expect(result('Range', [i64([5], []), i64([0], []), i64([-2], [])])).toEqual(['int64', [3], [5, 3, 1]])
+    const [, , steps] = result('Range', [f32([0], []), f32([1], []), f32([0.1], [])])
+    expect((steps as number[])[9]).toBe(0.9000000953674316) // not 9 * 0.1, but nine additions
     expect(() => evaluate('Range', [i64([0], []), i64([1], []), i64([0], [])])).toThrow(error('MODEL_INVALID', /step/))
   })
 
