@@ -21,6 +21,8 @@ export type ErrorCode =
   | 'MODEL_INVALID'
   | 'MODEL_UNSUPPORTED'
   | 'PRECISION_UNAVAILABLE'
+  | 'QUANTIZATION_INEXACT'
+  | 'ACCURACY_NOT_REACHED'
   | 'PLAN_INVALID'
   | 'PLAN_STALE'
   // images and data

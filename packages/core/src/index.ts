@@ -63,6 +63,15 @@ export { bfloat16FromNumber, float16FromNumber, fromFloat32, numberFromBfloat16,
 export { type InferOptions, type InferTensorOptions, infer, inferFeeds } from './infer.ts'
 export { flagKnob, integerKnob, type Knob, listKnobs, stringKnob } from './knobs.ts'
 export { type ModelInput, modelSourceFrom, sha256Of, stampOf } from './model-source.ts'
+export {
+  checkOptions,
+  finiteRule,
+  functionRule,
+  invalidConfig,
+  type Rule,
+  type RulesFor,
+  signalRule,
+} from './options.ts'
 export { Pipeline, pipeline } from './pipeline.ts'
 export { type CacheRejection, PlanCache, type PlanKeyParts } from './plan-cache.ts'
 export { payloadFileName } from './plan-entry.ts'
