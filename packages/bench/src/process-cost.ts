@@ -1,32 +1,40 @@
 import { readFileSync } from 'node:fs'
-import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { setTimeout as delay } from 'node:timers/promises'
+import { monotonicUs } from '@lowlat/core'
+import { SampleBuffer } from './sample-buffer.ts'
+import { percentile } from './statistics.ts'
 
 /** Finer would disturb: waking a thousand times a second costs a model that keeps all cores busy some percent. */
 const RESOLUTION_MS = 10
 
 /**
- * How late the event loop's timers fire. Node's monitor records the whole time between the firings of its timer;
- * its interval is subtracted here, so that an idle loop shows about 0.1 ms.
+ * How late the event loop's timers fire, in the spans between starts and stops; an idle loop shows about 0.1 ms. Node's
+ * own monitor would record the time between two spans as a delay.
  */
 export class LoopDelay {
-  readonly #histogram = monitorEventLoopDelay({ resolution: RESOLUTION_MS })
+  readonly #delaysUs = new SampleBuffer()
+  #timer: NodeJS.Timeout | undefined
 
   async start(): Promise<void> {
-    this.#histogram.enable()
-    // The first firing only sets the monitor's starting point.
+    let lastUs: number | undefined
+    this.#timer = setInterval(() => {
+      const nowUs = monotonicUs()
+      // The first firing only sets the starting point.
+      if (lastUs !== undefined) this.#delaysUs.push(Math.max(0, nowUs - lastUs - RESOLUTION_MS * 1000))
+      lastUs = nowUs
+    }, RESOLUTION_MS)
     await delay(3 * RESOLUTION_MS)
   }
 
   async stop(): Promise<void> {
     // A delay is recorded when the loop turns again.
     await delay(3 * RESOLUTION_MS)
-    this.#histogram.disable()
+    clearInterval(this.#timer)
   }
 
-  /** Over everything between starts and stops so far. */
+  /** Over all spans so far; 0 before the first one ended. */
   get p99Us(): number {
-    return Math.max(0, this.#histogram.percentile(99) / 1000 - RESOLUTION_MS * 1000)
+    return this.#delaysUs.length === 0 ? 0 : percentile(this.#delaysUs.toArray().sort(), 0.99)
   }
 }
 

@@ -32,7 +32,7 @@ export interface Row {
    * throughput of the peer. 1 for the peer itself, above 1 is faster, null where no peer was measured.
    */
   readonly ratioToPeer: number | null
-  /** Latency of every query, in the order of completion; in preprocess, equal positions are the same round and image. */
+  /** Latency of every query (beyond 50,000, of every second, fourth, ...) as they completed; in preprocess, equal positions are the same round and image. */
   readonly samplesUs: Float64Array
 }
 

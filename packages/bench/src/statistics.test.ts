@@ -107,4 +107,15 @@ describe('SampleBuffer', () => {
     expect(buffer.length).toBe(5001)
     expect([...buffer.toArray()]).toEqual([-1, ...values])
   })
+
+  it.each([10, 25])('keeps at most %i, spread evenly over all that came', (maxSamples) => {
+    const buffer = new SampleBuffer(maxSamples)
+    buffer.append(Float64Array.from({ length: 1000 }, (_, i) => i))
+    const kept = [...buffer.toArray()]
+    expect(buffer.offered).toBe(1000)
+    expect(kept.length).toBeGreaterThan(maxSamples / 3)
+    expect(kept.length).toBeLessThanOrEqual(maxSamples)
+    expect(kept).toEqual(kept.map((_, i) => i * kept[1]!))
+    expect(kept.at(-1)! + kept[1]!).toBeGreaterThanOrEqual(1000)
+  })
 })

@@ -1,6 +1,6 @@
-import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Clock } from '@lowlat/core'
 import { SampleBuffer } from '../sample-buffer.ts'
+import { LoopTurns } from './loop-turns.ts'
 
 /** Sends one request to the subject; settles with it. */
 export type Issue = () => Promise<void>
@@ -9,50 +9,43 @@ export interface SliceLimits {
   readonly clock: Clock
   /** No query starts later than this; queries under way are waited for. */
   readonly durationUs: number
-  /** The slice ends early with this many samples, which bounds its memory. */
+  /** Most samples to keep, which bounds the slice's memory; of more queries, every second, fourth, ... is kept. */
   readonly maxSamples: number
 }
 
 export interface Slice {
-  /** One latency per query, in microseconds, in the order of completion. */
+  /** Latencies of the queries (or of every second, fourth, ...), in microseconds, in the order of completion. */
   readonly latenciesUs: Float64Array
   /** Requests that were completed; several per query in multi-stream. */
   readonly requests: number
   readonly elapsedUs: number
 }
 
-/** A subject that answers without ever leaving the microtask queue would starve the event loop for a whole slice. */
-const TURN_EVERY_US = 1000
-
 /**
  * Closed loop: each of `lanes` sends its next query as soon as its last one is answered. A query is `requestsPerQuery`
  * requests sent at once; its latency ends with the last of them. The time the loop takes to turn between queries is
- * not part of any latency.
+ * not part of any latency. Fast subjects work for as long as slow ones: what is measured beside the latencies, such as
+ * the delay of the event loop, needs the time.
  */
 export async function closedLoop(
   issue: Issue,
   { clock, durationUs, maxSamples }: SliceLimits,
   { lanes, requestsPerQuery }: { lanes: number; requestsPerQuery: number },
 ): Promise<Slice> {
-  const samples = new SampleBuffer()
+  const samples = new SampleBuffer(maxSamples)
+  const turns = new LoopTurns(clock)
   const query = requestsPerQuery === 1 ? issue : () => Promise.all(Array.from({ length: requestsPerQuery }, issue))
   const startUs = clock.nowUs()
-  let turnedUs = startUs
   let nowUs = startUs
-  let sent = 0
   const lane = async () => {
-    while (nowUs - startUs < durationUs && sent < maxSamples) {
-      sent++
+    while (nowUs - startUs < durationUs) {
       const sentUs = clock.nowUs()
       await query()
       nowUs = clock.nowUs()
       samples.push(nowUs - sentUs)
-      if (nowUs - turnedUs >= TURN_EVERY_US) {
-        await nextTurn()
-        turnedUs = nowUs = clock.nowUs()
-      }
+      if (turns.isDue(nowUs)) nowUs = await turns.take()
     }
   }
   await Promise.all(Array.from({ length: lanes }, lane))
-  return { latenciesUs: samples.toArray(), requests: samples.length * requestsPerQuery, elapsedUs: nowUs - startUs }
+  return { latenciesUs: samples.toArray(), requests: samples.offered * requestsPerQuery, elapsedUs: nowUs - startUs }
 }

@@ -1,6 +1,7 @@
 import type { Clock } from '@lowlat/core'
 import { SampleBuffer } from '../sample-buffer.ts'
 import type { Issue, Slice, SliceLimits } from './closed-loop.ts'
+import { LoopTurns } from './loop-turns.ts'
 import { poissonArrivals } from './poisson.ts'
 
 export interface Arrivals {
@@ -26,7 +27,8 @@ export async function openLoop(
   { clock, durationUs, maxSamples }: SliceLimits,
   { ratePerSecond, seed }: Arrivals,
 ): Promise<Slice> {
-  const samples = new SampleBuffer()
+  const samples = new SampleBuffer(maxSamples)
+  const turns = new LoopTurns(clock)
   const nextArrivalUs = poissonArrivals(ratePerSecond, seed)
   const startUs = clock.nowUs()
   let lastUs = startUs
@@ -46,13 +48,14 @@ export async function openLoop(
     )
     pending.add(request)
   }
-  let sent = 0
   for (let dueUs = startUs + nextArrivalUs(); dueUs - startUs < durationUs; dueUs = startUs + nextArrivalUs()) {
-    if (clock.nowUs() < dueUs) await waitUntil(clock, dueUs)
-    if (failure || sent++ === maxSamples) break
+    const nowUs = clock.nowUs()
+    if (nowUs < dueUs) await waitUntil(clock, dueUs)
+    else if (turns.isDue(nowUs)) await turns.take()
+    if (failure) break
     send(dueUs)
   }
   await Promise.all(pending)
   if (failure) throw failure.error
-  return { latenciesUs: samples.toArray(), requests: samples.length, elapsedUs: lastUs - startUs }
+  return { latenciesUs: samples.toArray(), requests: samples.offered, elapsedUs: lastUs - startUs }
 }

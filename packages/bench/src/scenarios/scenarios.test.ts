@@ -46,11 +46,15 @@ describe('single-stream', () => {
     expect(log.maxRunning).toBe(1)
   })
 
-  it('ends early when it has enough samples', async () => {
+  it('goes on for the whole duration when it has more samples than it keeps', async () => {
     const clock = new FakeClock()
-    const { issue } = fakeSubject(clock, 1000)
-    const slice = await finish(clock, scenarios['single-stream'].run(issue, limits(clock, 1e9, 25), arrivals))
-    expect(slice.requests).toBe(25)
+    const { issue } = fakeSubject(clock, (request) => 1000 + request)
+    const slice = await finish(clock, scenarios['single-stream'].run(issue, limits(clock, 100_000, 25), arrivals))
+    expect(slice.requests).toBeGreaterThan(50)
+    expect(slice.latenciesUs.length).toBeGreaterThan(12)
+    expect(slice.latenciesUs.length).toBeLessThanOrEqual(25)
+    const gaps = slice.latenciesUs.slice(1).map((latencyUs, i) => latencyUs - slice.latenciesUs[i]!)
+    expect(new Set(gaps)).toEqual(new Set([4]))
   })
 
   it('lets the event loop turn, also when the subject answers at once', async () => {
