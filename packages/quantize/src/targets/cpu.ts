@@ -1,0 +1,33 @@
+import type { Graph } from '@lowlat/onnx'
+import { weightedLayerOf } from '../graph/weighted-layer.ts'
+import type { Sites } from '../sites.ts'
+import { planCpu, readByIntegers, resultsOf } from './cpu-plan.ts'
+import type { FloatParts, Recipe } from './recipe.ts'
+import { SiteBuilder } from './site-builder.ts'
+
+/**
+ * x86 and Arm through ONNX Runtime: uint8 activations, int8 weights per channel. From layer to layer everything that has
+ * an integer kernel uses it; linear layers between float operators (transformers) read integers and write floats.
+ */
+export const cpuRecipe: Recipe = {
+  target: 'cpu',
+  activation: { dtype: 'uint8', symmetric: false },
+  weight: { dtype: 'int8', symmetric: true },
+  bias: 'int32',
+  sites: cpuSites,
+}
+
+function cpuSites(graph: Graph, floats?: FloatParts): Sites {
+  const plan = planCpu(graph, floats)
+  const builder = new SiteBuilder(graph)
+  for (const [node, kernel] of plan) {
+    for (const index of kernel.inputs) builder.read(node, index)
+    for (const value of resultsOf(node, kernel)) {
+      // Float readers among the others would force the kernel to write both.
+      if (!kernel.floatOutput || readByIntegers(value, plan)) builder.readAll(value)
+      if (kernel.kind === 'moves') builder.join(node.inputs[0]!, value)
+    }
+    if (kernel.kind === 'layer') builder.weight(weightedLayerOf(node)!)
+  }
+  return builder.sites
+}
