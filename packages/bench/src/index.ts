@@ -3,6 +3,13 @@ export type { Environment } from './environment.ts'
 export { figureFromReport } from './figure.ts'
 export { type Highlight, highlightsOf } from './highlights.ts'
 export { markdownFromReport } from './markdown.ts'
+export {
+  type DetectedPicture,
+  type MeanAveragePrecision,
+  meanAveragePrecision,
+  type Truth,
+} from './metrics/mean-average-precision.ts'
+export { truthsFromYolo } from './metrics/yolo-labels.ts'
 export { type BenchOptions, parseCommandLine } from './options.ts'
 export { reportFromJson } from './read-report.ts'
 export {
