@@ -14,7 +14,7 @@ export interface InferOptions {
 }
 
 export interface InferenceReport {
-  /** Every value of the graph and of its subgraphs. */
+  /** Every value of the graph and of its subgraphs, but for branches that a constant condition never takes. */
   readonly types: ReadonlyMap<Value, ValueType>
   /** Outputs of nodes that do not depend on the inputs, of at most 4096 elements. */
   readonly constants: ReadonlyMap<Value, Tensor>

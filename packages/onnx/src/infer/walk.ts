@@ -70,13 +70,12 @@ export class Walk {
     return this.#outer ? this.#outer.#factOf(value) : this.#declared(value)
   }
 
-  /** A default that a run may replace is not constant; before IR version 4 none could be replaced. */
+  /** Constant also where it is the default of an input: runs are fed what has none. */
   #initial(value: Value): Fact {
     const initializer = value.initializer!
     const { elementType, shape } = initializer
-    const replaceable = this.#graph.model.irVersion >= 4 && this.#graph.inputs.includes(value)
     const small = sizeOf(shape) <= maxConstantElements && isDType(elementType) && !initializer.isExternal
-    return small && !replaceable ? constantFact(initializer.tensor) : { elementType, shape }
+    return small ? constantFact(initializer.tensor) : { elementType, shape }
   }
 
   #declared({ elementType, shape }: Value): ValueType {

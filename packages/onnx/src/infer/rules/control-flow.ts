@@ -13,13 +13,17 @@ function common(a: ValueType, b: ValueType): ValueType {
   }
 }
 
-/** Where the condition is constant, the branch that it takes; else what holds in both. */
+/**
+ * Where the condition is constant, the branch that it takes; the other one is left alone, as its shapes may contradict
+ * each other. Else what holds in both.
+ */
 const branch: Rule = (site) => {
   const { node } = site
+  const outputsOf = (name: string) => site.inferGraph(node.graph(name), [])
   const taken = site.values(0)?.[0]
-  const [yes, no] = [node.graph('then_branch'), node.graph('else_branch')].map((graph) => site.inferGraph(graph, []))
-  if (taken !== undefined) return taken === 0 ? no! : yes!
-  return node.outputs.map((_, index) => common(yes![index] ?? unknownFact, no![index] ?? unknownFact))
+  if (taken !== undefined) return outputsOf(taken === 0 ? 'else_branch' : 'then_branch')
+  const [yes, no] = [outputsOf('then_branch'), outputsOf('else_branch')]
+  return node.outputs.map((_, index) => common(yes[index] ?? unknownFact, no[index] ?? unknownFact))
 }
 
 /** After so many turns the states are taken as unknown: every turn of a loop infers all loops within it. */
