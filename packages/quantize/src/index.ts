@@ -1,10 +1,21 @@
+export { type Calibrator, entropy, minMax, mse, percentile } from './calibrate/calibrators.ts'
+export { type CollectOptions, collectStatistics } from './calibrate/collect.ts'
+export type { Range, Scheme } from './calibrate/scheme.ts'
+export { CalibrationTable } from './calibrate/table.ts'
+export type { CalibrationMethod, Choice, Trial } from './choose/search.ts'
+export { type LabelledSample, top1Metric } from './measure/metrics.ts'
+export { OutputError, type OutputErrorReport } from './measure/output-error.ts'
+export { Histogram, type HistogramData } from './observe/histogram.ts'
 export type {
-  ActivationParameters,
-  ActivationSite,
-  QuantizationParameters,
-  QuantizedType,
-  Reader,
-  Sites,
-  WeightParameters,
-  WeightSite,
-} from './sites.ts'
+  FloatPart,
+  GateReport,
+  Metric,
+  QuantizeEvent,
+  QuantizeOptions,
+  QuantizeReport,
+} from './options.ts'
+export { type Quantized, quantize } from './quantize.ts'
+export type { Sample, Samples } from './samples.ts'
+export type { QuantizedType } from './sites.ts'
+export type { Target } from './targets/recipe.ts'
+export type { WeightMethod } from './weights/channel-scale.ts'

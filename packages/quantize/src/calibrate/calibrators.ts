@@ -35,10 +35,24 @@ export const mse: Calibrator = (histogram, scheme) =>
 
 /**
  * The range under which the distribution of the quantized values is closest to that of the real ones, by the
- * Kullback-Leibler divergence (Migacz 2017, "8-bit Inference with TensorRT").
+ * Kullback-Leibler divergence (Migacz 2017, "8-bit Inference with TensorRT"). Values that are exactly zero, as rectifiers
+ * make them, are no part of the comparison: they are exact under every range.
  */
-export const entropy: Calibrator = (histogram, scheme) =>
-  search(histogram, scheme, (window) => divergence(histogram.counts, window, stepsOf(scheme) + 1))
+export const entropy: Calibrator = (histogram, scheme) => {
+  const counts = withoutZeros(histogram.counts)
+  const levels = stepsOf(scheme) + 1
+  // Fewer bins than levels would always look perfect inside.
+  const fewest = Math.min(levels, BINS_PER_SIDE / 8)
+  return search(histogram, scheme, (window) =>
+    window.end - window.first < fewest ? Number.POSITIVE_INFINITY : divergence(counts, window, levels),
+  )
+}
+
+function withoutZeros(counts: Float64Array): Float64Array {
+  const smooth = counts.slice()
+  smooth[BINS_PER_SIDE] = Math.min(counts[BINS_PER_SIDE]!, counts[BINS_PER_SIDE + 1]!)
+  return smooth
+}
 
 function search(histogram: HistogramData, scheme: Scheme, cost: (window: Window) => number): Range {
   const all = seen(histogram)

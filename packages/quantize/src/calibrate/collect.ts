@@ -1,79 +1,89 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import {
-  type Backend,
-  createSession,
-  type Feeds,
-  type Fetches,
-  InputError,
-  isLowlatError,
-  type Tensor,
-} from '@lowlat/core'
+import { type Backend, createSession, type Feeds, InputError, isLowlatError, type Tensor } from '@lowlat/core'
 import { type Graph, graphFromModel, modelFromGraph, onnxFromGraph } from '@lowlat/onnx'
 import { Histogram } from '../observe/histogram.ts'
 import { CalibrationTable } from './table.ts'
 
-export interface CollectOptions {
+export interface VisitOptions {
   /** Where the float model runs; default 'cpu'. */
   readonly backend?: string | Backend
   readonly signal?: AbortSignal | undefined
   /** Called after every sample with the number of samples so far. */
-  readonly onSample?: (samples: number) => void
+  readonly onSample?: ((samples: number) => void) | undefined
+}
+
+export interface CollectOptions extends VisitOptions {
+  /** Sees all values of every sample as well. */
+  readonly onValues?: (values: Feeds) => void
 }
 
 /**
- * Runs the float model on samples, each one request of any batch size, and counts the values' elements. Holds two samples
- * at a time, however many there are; observes one while the next one runs, and leaves the event loop free between values.
+ * Runs the float model on samples, each one request of any batch size, and counts the values' elements.
  * @throws InputError INVALID_ARGUMENT for no samples, and for a value that is not finite (it names both); errors of the
  * backend and of the samples' source as they come.
  */
 export async function collectStatistics(
-  source: Graph,
+  graph: Graph,
   values: readonly string[],
   samples: Iterable<Feeds> | AsyncIterable<Feeds>,
   options: CollectOptions = {},
 ): Promise<CalibrationTable> {
+  const histograms = new Map(values.map((name) => [name, new Histogram()]))
+  const count = await visitValues(graph, values, samples, options, async (tensors, sample) => {
+    for (const [name, histogram] of histograms) {
+      addTo(histogram, tensors[name]!, name, sample)
+      await nextTurn()
+    }
+    options.onValues?.(tensors)
+  })
+  return new CalibrationTable(count, histograms)
+}
+
+/**
+ * Runs a model on samples and shows what the values hold, sample by sample. Keeps two samples at a time, however many
+ * there are: one is visited while the next one runs.
+ * @returns the number of samples.
+ * @throws as {@link collectStatistics}.
+ */
+export async function visitValues(
+  source: Graph,
+  values: readonly string[],
+  samples: Iterable<Feeds> | AsyncIterable<Feeds>,
+  options: VisitOptions,
+  visit: (values: Feeds, sample: number) => Promise<void>,
+): Promise<number> {
   const { backend = 'cpu', signal, onSample } = options
   const graph = withOutputs(source, values)
   const computed = graph.outputs.map((value) => value.name).filter((name) => values.includes(name))
-  const histograms = new Map(values.map((name) => [name, new Histogram()]))
-  await using session = await createSession(onnxFromGraph(graph), { backend, cache: false, warmup: false, signal })
-  const observe = async (tensors: Feeds | Fetches, sample: number) => {
-    for (const [name, histogram] of histograms) {
-      const tensor = tensors[name]
-      if (!tensor) continue
-      addTo(histogram, tensor, name, sample)
-      await nextTurn()
-    }
-  }
+  const bytes = onnxFromGraph(graph)
+  await using session = await createSession(bytes, { backend, cache: false, warmup: false, signal })
   let count = 0
   let running: Promise<void> = Promise.resolve()
-  let observed: Promise<void> = Promise.resolve()
+  let visited: Promise<void> = Promise.resolve()
   for await (const feeds of samples) {
     signal?.throwIfAborted()
     await running
     const sample = count++
     const fetches = session.run(feeds, { outputs: computed, ...(signal && { signal }) })
-    const before = observed
+    const before = visited
     running = fetches.then(() => {})
-    observed = Promise.all([fetches, before]).then(async ([all]) => {
-      await observe({ ...feeds, ...all }, sample)
+    visited = Promise.all([fetches, before]).then(async ([all]) => {
+      await visit({ ...feeds, ...all }, sample)
       onSample?.(sample + 1)
     })
     // Both are reported where they are awaited.
     running.catch(() => {})
-    observed.catch(() => {})
+    visited.catch(() => {})
     await before
   }
   await running
-  await observed
-  if (count === 0) {
-    throw new InputError('INVALID_ARGUMENT', {
-      message: 'Expected samples to calibrate with, got none.',
-      remedy: 'Pass a hundred typical inputs, preprocessed as in production.',
-      received: 0,
-    })
-  }
-  return new CalibrationTable(count, histograms)
+  await visited
+  if (count > 0) return count
+  throw new InputError('INVALID_ARGUMENT', {
+    message: 'Expected samples to calibrate with, got none.',
+    remedy: 'Pass a hundred typical inputs, preprocessed as in production.',
+    received: 0,
+  })
 }
 
 /** The model with further values as outputs; weights are shared. */

@@ -3,8 +3,12 @@ import type { ActivationParameters } from '../sites.ts'
 import type { LayerGeometry } from './layer-geometry.ts'
 import { patchReader } from './patches.ts'
 
-/** Vectors of inputs per sample, evenly spread over the output positions. */
-const POSITIONS_PER_TENSOR = 64
+export interface InputMomentsOptions {
+  /** Vectors of inputs per sample, evenly spread over the output positions. */
+  readonly positions: number
+  /** Whether {@link InputMoments.covariance} will be asked for, which takes time and memory with inputs squared. */
+  readonly covariance: boolean
+}
 
 /**
  * Mean and covariance of a layer's inputs per group, gathered from sample after sample; its memory is independent of
@@ -19,10 +23,13 @@ export class InputMoments {
   readonly #geometry: LayerGeometry
   readonly #vector: Float64Array
 
-  constructor(geometry: LayerGeometry) {
+  readonly #positions: number
+
+  constructor(geometry: LayerGeometry, { positions, covariance }: InputMomentsOptions) {
     const { groups, inputs } = geometry
     this.#geometry = geometry
-    this.#products = Array.from({ length: groups }, () => new Float64Array(inputs * inputs))
+    this.#positions = positions
+    this.#products = !covariance ? [] : Array.from({ length: groups }, () => new Float64Array(inputs * inputs))
     this.#sums = Array.from({ length: groups }, () => new Float64Array(inputs))
     this.#vector = new Float64Array(inputs)
   }
@@ -32,12 +39,14 @@ export class InputMoments {
     const { groups } = this.#geometry
     const reader = patchReader(this.#geometry, input.shape)
     const data = input.toFloat32()
-    const step = Math.max(1, reader.positions / POSITIONS_PER_TENSOR)
+    const step = Math.max(1, reader.positions / this.#positions)
     for (let at = 0; at < reader.positions; at += step) {
       for (let group = 0; group < groups; group++) {
         reader.read(data, Math.floor(at), group, this.#vector)
         if (quantization) fakeQuantize(this.#vector, quantization)
-        addOuterProduct(this.#products[group]!, this.#sums[group]!, this.#vector)
+        addVector(this.#sums[group]!, this.#vector)
+        const products = this.#products[group]
+        if (products) addOuterProduct(products, this.#vector)
       }
       this.#count++
     }
@@ -64,11 +73,14 @@ export class InputMoments {
   }
 }
 
-function addOuterProduct(products: Float64Array, sums: Float64Array, x: Float64Array): void {
+function addVector(sums: Float64Array, x: Float64Array): void {
+  for (let i = 0; i < x.length; i++) sums[i]! += x[i]!
+}
+
+function addOuterProduct(products: Float64Array, x: Float64Array): void {
   for (let i = 0; i < x.length; i++) {
     const factor = x[i]!
     if (factor === 0) continue // half of all inputs behind a rectifier
-    sums[i]! += factor
     const row = i * x.length
     for (let j = 0; j <= i; j++) products[row + j]! += factor * x[j]!
   }

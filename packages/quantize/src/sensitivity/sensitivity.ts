@@ -1,8 +1,8 @@
 import type { Feeds, Fetches } from '@lowlat/core'
 import { groupsOf } from '../groups.ts'
 import { OutputError, type OutputErrorReport } from '../measure/output-error.ts'
-import type { Simulation } from '../simulate/simulation.ts'
-import type { ActivationParameters, QuantizationParameters, Sites } from '../sites.ts'
+import type { Simulation, SimulationSetting } from '../simulate/simulation.ts'
+import type { QuantizationParameters, Sites } from '../sites.ts'
 
 /** What quantizing one thing alone does to the outputs, everything else in float. */
 export interface Sensitivity {
@@ -23,36 +23,57 @@ export interface SensitivityTask {
   readonly signal?: AbortSignal | undefined
 }
 
+/** Samples on which everything is ranked, and how many of the worst are then measured on all samples. */
+const SAMPLES_TO_RANK = 2
+const MEASURED_FULLY = 24
+
+interface Part {
+  readonly kind: Sensitivity['kind']
+  readonly names: readonly string[]
+  readonly setting: SimulationSetting
+}
+
+const nothing: SimulationSetting = { activations: new Map(), weights: new Set() }
+
 /** Every activation and every weight by the harm that it does alone; worst first. */
 export async function measureSensitivity(task: SensitivityTask): Promise<Sensitivity[]> {
-  const { sites, parameters, simulation, samples, onStep, signal } = task
-  const none = { activations: new Map<string, ActivationParameters>(), weights: new Set<string>() }
+  const { simulation, samples, onStep, signal } = task
   const reference: Fetches[] = []
-  for (const feeds of samples) reference.push(await simulation.run(feeds, none))
-  const groups = groupsOf(sites.activations)
-  const trials = [
-    ...[...groups.values()].map((members) => {
-      const names = members.map((site) => site.value)
-      const activations = new Map(names.map((name) => [name, parameters.activations.get(name)!] as const))
-      return { kind: 'activation' as const, names, setting: { ...none, activations } }
-    }),
-    ...sites.weights
-      .filter((site) => parameters.weights.has(site.node))
-      .map(({ node }) => ({
-        kind: 'weight' as const,
-        names: [node],
-        setting: { ...none, weights: new Set([node]) },
-      })),
-  ]
-  const found: Sensitivity[] = []
-  for (const [index, { kind, names, setting }] of trials.entries()) {
+  for (const feeds of samples) reference.push(await simulation.run(feeds, nothing))
+  const parts = partsOf(task)
+  const total = parts.length + Math.min(MEASURED_FULLY, parts.length)
+  let completed = 0
+  const measure = async (part: Part, count: number): Promise<Sensitivity & { part: Part }> => {
     const error = new OutputError()
-    for (const [sample, feeds] of samples.entries()) {
+    for (const [sample, feeds] of samples.slice(0, count).entries()) {
       signal?.throwIfAborted()
-      error.add(reference[sample]!, await simulation.run(feeds, setting))
+      error.add(reference[sample]!, await simulation.run(feeds, part.setting))
     }
-    found.push({ kind, names, error: error.report })
-    onStep?.(index + 1, trials.length)
+    onStep?.(++completed, total)
+    return { kind: part.kind, names: part.names, error: error.report, part }
   }
-  return found.sort((a, b) => b.error.relativeError - a.error.relativeError)
+  const ranked = []
+  for (const part of parts) ranked.push(await measure(part, SAMPLES_TO_RANK))
+  ranked.sort(worstFirst)
+  const worst = []
+  for (const { part } of ranked.slice(0, MEASURED_FULLY)) worst.push(await measure(part, samples.length))
+  return [...worst.sort(worstFirst), ...ranked.slice(MEASURED_FULLY)].map(({ kind, names, error }) => ({
+    kind,
+    names,
+    error,
+  }))
+}
+
+const worstFirst = (a: Sensitivity, b: Sensitivity) => b.error.relativeError - a.error.relativeError
+
+function partsOf({ sites, parameters }: SensitivityTask): Part[] {
+  const activations = [...groupsOf(sites.activations).values()].map((members): Part => {
+    const names = members.map((site) => site.value)
+    const own = new Map(names.map((name) => [name, parameters.activations.get(name)!]))
+    return { kind: 'activation', names, setting: { ...nothing, activations: own } }
+  })
+  const weights = sites.weights.map(({ node }): Part => {
+    return { kind: 'weight', names: [node], setting: { ...nothing, weights: new Set([node]) } }
+  })
+  return [...activations, ...weights]
 }

@@ -1,0 +1,86 @@
+import type { Backend, Feeds, Fetches } from '@lowlat/core'
+import type { CalibrationTable } from './calibrate/table.ts'
+import type { CalibrationMethod, Choice, Trial } from './choose/search.ts'
+import type { OutputErrorReport } from './measure/output-error.ts'
+import type { Samples } from './samples.ts'
+import type { Target } from './targets/recipe.ts'
+import type { WeightMethod } from './weights/channel-scale.ts'
+
+/** What a model is good for, as a number; higher is better. */
+export interface Metric {
+  readonly name: string
+  /** @param run computes the model under evaluation; called for the float model and for quantized ones. */
+  evaluate(run: (feeds: Feeds) => Promise<Fetches>): Promise<number>
+}
+
+export interface QuantizeOptions {
+  /** Typical inputs, preprocessed as in production; a hundred are enough, several hundred more bring nothing. */
+  readonly samples: Samples
+  /** Where the model is going to run; default 'cpu'. */
+  readonly target?: Target | undefined
+  /** How ranges of activations are chosen; 'auto' (default) takes whichever errs least on the samples. */
+  readonly method?: 'auto' | CalibrationMethod | undefined
+  /** How scales of weights are chosen; 'auto' is the default. */
+  readonly weights?: 'auto' | WeightMethod | undefined
+  /** 'auto' (default): correct biases and round weights by reconstruction where that lowers the error. */
+  readonly recovery?: 'auto' | 'none' | undefined
+  /**
+   * How much of the metric may be lost. Where more is lost, the fewest, most sensitive parts stay in float; where even
+   * that does not suffice, ACCURACY_NOT_REACHED.
+   */
+  readonly maxDrop?: number | undefined
+  /** What `maxDrop` is about; default: the cosine of the outputs with those of the float model. */
+  readonly metric?: Metric | undefined
+  /** Parts that stay in float in any case, by name. */
+  readonly keepFloat?: { readonly nodes?: readonly string[]; readonly values?: readonly string[] } | undefined
+  /** Ranges from an earlier calibration of the same model, for any target: the samples are only measured with then. */
+  readonly calibration?: CalibrationTable | undefined
+  /** Where the model runs while it is quantized; default 'cpu'. */
+  readonly backend?: string | Backend | undefined
+  readonly onProgress?: ((event: QuantizeEvent) => void) | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+export type QuantizeEvent =
+  | { readonly phase: 'calibrate'; readonly completed: number }
+  | { readonly phase: 'search'; readonly trial: Trial }
+  | { readonly phase: 'sensitivity'; readonly completed: number; readonly total: number }
+  | { readonly phase: 'gate'; readonly metric: number; readonly drop: number; readonly inFloat: readonly string[] }
+  | { readonly phase: 'speed'; readonly floatUs: number; readonly quantizedUs: number }
+  | { readonly phase: 'warning'; readonly message: string }
+
+export interface QuantizeReport {
+  readonly target: Target
+  readonly samples: number
+  readonly choice: Choice
+  /** Of the model that was chosen, against the float model, on the samples. */
+  readonly error: OutputErrorReport
+  /** Everything that was tried, in order. */
+  readonly trials: readonly Trial[]
+  /** Activations and weights in integers. */
+  readonly activations: number
+  readonly weights: number
+  /** What stays in float for accuracy's sake, and why. */
+  readonly inFloat: readonly FloatPart[]
+  /** Present with `maxDrop`. */
+  readonly gate?: GateReport
+  /** Present where the target is the backend that the model ran on: one thread, medians of interleaved runs. */
+  readonly speed?: { readonly floatUs: number; readonly quantizedUs: number; readonly speedup: number }
+  /** What a user should know before the model is used. */
+  readonly warnings: readonly string[]
+}
+
+export interface FloatPart {
+  readonly kind: 'activation' | 'weight'
+  readonly name: string
+  /** Signal to noise of the outputs when it alone is quantized. */
+  readonly sqnrDb: number
+}
+
+export interface GateReport {
+  readonly metric: string
+  readonly float: number
+  readonly quantized: number
+  readonly drop: number
+  readonly maxDrop: number
+}

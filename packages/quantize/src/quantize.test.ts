@@ -1,0 +1,148 @@
+import { createBackend } from '@lowlat/backend-cpu'
+import { createSession, type Feeds, isLowlatError, Tensor } from '@lowlat/core'
+import { createRandom, type Graph, GraphBuilder, onnxFromGraph, type Value } from '@lowlat/onnx'
+import { describe, expect, it } from 'vitest'
+import { CalibrationTable } from './calibrate/table.ts'
+import type { QuantizeEvent, QuantizeOptions } from './options.ts'
+import { quantize } from './quantize.ts'
+
+const backend = createBackend()
+const random = createRandom(9)
+
+function conv(g: GraphBuilder, x: Value, [rows, depth, size]: readonly [number, number, number], group = 1): Value {
+  const weight = g.weights('weight', [rows, depth, size, size], Math.sqrt(2 / (depth * size * size)))
+  const pad = size >> 1
+  return g.op('Conv', [x, weight, g.weights('bias', [rows], 0.1)], { group, pads: [pad, pad, pad, pad] })
+}
+
+/** An inverted residual block and a classifier: [N, 3, 12, 12] -> [N, 10]. */
+function network(): Graph {
+  const g = new GraphBuilder('network')
+  const x = g.input('x', 'float32', ['batch', 3, 12, 12])
+  const stem = g.op('Relu', [conv(g, x, [8, 3, 3])])
+  const expanded = g.op('Relu', [conv(g, stem, [24, 8, 1])])
+  const depthwise = g.op('Relu', [conv(g, expanded, [24, 1, 3], 24)])
+  const sum = g.op('Add', [stem, conv(g, depthwise, [8, 24, 1])])
+  const pooled = g.op('Flatten', [g.op('GlobalAveragePool', [sum])])
+  const logits = g.op('Gemm', [pooled, g.weights('fc', [8, 10], 1)])
+  g.output('y', logits, 'float32', ['batch', 10])
+  return g.graph
+}
+
+const graph = network()
+const samples: Feeds[] = Array.from({ length: 12 }, () => ({
+  x: new Tensor('float32', [1, 3, 12, 12], random.normals(new Float32Array(432), 1)),
+}))
+const options = { samples, backend } satisfies QuantizeOptions
+
+const operators = (of: Graph) => of.nodes.map((node) => node.opType)
+
+async function outputsOf(model: Uint8Array): Promise<Float32Array[]> {
+  await using session = await createSession(model, { backend, cache: false })
+  return await Promise.all(samples.map(async (feeds) => (await session.run(feeds)).y!.toFloat32()))
+}
+
+describe('quantize', () => {
+  it('gives a model of the same interface whose outputs are close, and reports how it was made', async () => {
+    const events: QuantizeEvent[] = []
+    const { model, graph: result, report } = await quantize(graph, { ...options, onProgress: (e) => events.push(e) })
+    const float = await outputsOf(onnxFromGraph(graph))
+    const integers = await outputsOf(model)
+    let [signal, noise] = [0, 0]
+    for (const [index, y] of float.entries()) {
+      for (const [i, value] of y.entries()) {
+        signal += value ** 2
+        noise += (value - integers[index]![i]!) ** 2
+      }
+    }
+    expect(-10 * Math.log10(noise / signal)).toBeCloseTo(report.error.sqnrDb, 3)
+    expect(report.error.sqnrDb).toBeGreaterThan(25)
+    expect(report.error.sqnrDb).toBe(Math.max(...report.trials.map(({ error }) => error.sqnrDb)))
+    expect(operators(result)).toContain('QuantizeLinear')
+    expect(report).toMatchObject({ target: 'cpu', samples: 12, weights: 5, inFloat: [] })
+    expect(report.speed!.speedup).toBeGreaterThan(0)
+    const phases = [...new Set(events.map(({ phase }) => phase))]
+    expect(phases.slice(0, 3)).toEqual(['calibrate', 'search', 'speed'])
+    expect(events.filter(({ phase }) => phase === 'calibrate')).toHaveLength(12)
+    // So small a model is not made faster: that must be said.
+    const warned = report.speed!.speedup < 1.1
+    expect(report.warnings).toHaveLength(warned ? 1 : 0)
+    expect(operators(graph)).not.toContain('QuantizeLinear')
+  }, 60_000)
+
+  it('serves a second target from a saved calibration', async () => {
+    const plain = { ...options, method: 'minmax', recovery: 'none', weights: 'mse' } as const
+    const first = await quantize(graph, plain)
+    const calibration = CalibrationTable.fromJson(JSON.stringify(first.calibration))
+    const again = await quantize(graph, { ...plain, calibration })
+    expect(again.model).toEqual(first.model)
+    const { graph: symmetric, report } = await quantize(graph, { ...plain, calibration, target: 'trt' })
+    expect(report.target).toBe('trt')
+    expect(report.speed).toBeUndefined()
+    const zeroPoints = symmetric.nodes
+      .filter((node) => node.opType === 'QuantizeLinear')
+      .map((node) => node.inputs[2]!.initializer!.tensor)
+    expect(zeroPoints.length).toBeGreaterThan(0)
+    for (const { dtype, data } of zeroPoints) expect([dtype, Number(data[0])]).toEqual(['int8', 0])
+  }, 60_000)
+
+  it('leaves in float what the metric cannot do without', async () => {
+    const plain = { ...options, method: 'minmax', recovery: 'none', weights: 'mse' } as const
+    // Anything in integers at the stem is intolerable to this metric.
+    const metric = {
+      name: 'stem in float',
+      evaluate: async (run: (feeds: Feeds) => Promise<unknown>) => {
+        await run(samples[0]!)
+        return ++evaluations === 1 || evaluations > 3 ? 1 : 0
+      },
+    }
+    let evaluations = 0
+    const { report, graph: result } = await quantize(graph, { ...plain, metric, maxDrop: 0.5 })
+    expect(report.gate).toMatchObject({ metric: 'stem in float', float: 1, quantized: 1, drop: 0 })
+    expect(report.inFloat.length).toBeGreaterThan(0)
+    expect(operators(result)).toContain('QuantizeLinear')
+    await expect(
+      quantize(graph, { ...plain, metric: { name: 'never', evaluate: async () => -evaluations++ }, maxDrop: 0 }),
+    ).rejects.toSatisfy((error) => isLowlatError(error, 'ACCURACY_NOT_REACHED'))
+  }, 60_000)
+
+  it('keeps what it is told to keep', async () => {
+    const [first] = graph.nodes
+    const plain = { ...options, method: 'minmax', recovery: 'none', weights: 'mse' } as const
+    const { report } = await quantize(graph, { ...plain, keepFloat: { nodes: [first!.name] } })
+    expect(report.weights).toBe(4)
+    await expect(quantize(graph, { ...plain, keepFloat: { nodes: ['nowhere'] } })).rejects.toThrow(/'nowhere'/)
+  }, 60_000)
+
+  it.each([
+    [{ method: 'best' }, /'minmax'/],
+    [{ target: 'tpu' }, /'cpu'/],
+    [{ maxdrop: 1 }, /maxdrop/],
+    [{ maxDrop: -1 }, /at least 0/],
+    [{ samples: 5 }, /iterable/],
+    [{ samples: undefined }, /samples/],
+    [{ keepFloat: { layers: [] } }, /keepFloat/],
+  ])('refuses the option %j', async (wrong, message) => {
+    await expect(quantize(graph, { ...options, ...wrong } as QuantizeOptions)).rejects.toSatisfy(
+      (error) => isLowlatError(error, 'CONFIG_INVALID') && message.test(error.message),
+    )
+  })
+
+  it('refuses samples that do not fit, and models without weights', async () => {
+    await expect(quantize(graph, { ...options, samples: [] })).rejects.toSatisfy((error) =>
+      isLowlatError(error, 'INVALID_ARGUMENT'),
+    )
+    await expect(quantize(graph, { ...options, samples: [{ x: 1 }] as never })).rejects.toThrow(/sample 0/)
+    const g = new GraphBuilder('relu')
+    g.output('y', g.op('Relu', [g.input('x', 'float32', [1])]), 'float32', [1])
+    await expect(quantize(g.graph, options)).rejects.toSatisfy((error) => isLowlatError(error, 'MODEL_UNSUPPORTED'))
+  })
+
+  it('stops at the signal', async () => {
+    const controller = new AbortController()
+    const onProgress = () => controller.abort()
+    await expect(quantize(graph, { ...options, onProgress, signal: controller.signal })).rejects.toSatisfy(
+      (error) => error instanceof Error && error.name === 'AbortError',
+    )
+  })
+})

@@ -1,0 +1,250 @@
+import { createSession, type Feeds, type Fetches, InputError, ModelError } from '@lowlat/core'
+import { Graph, graphFromFile, graphFromOnnx, onnxFromGraph } from '@lowlat/onnx'
+import { collectStatistics } from './calibrate/collect.ts'
+import type { CalibrationTable } from './calibrate/table.ts'
+import { checkQuantizeOptions } from './check-options.ts'
+import { Evaluator } from './choose/evaluator.ts'
+import { activationParameters } from './choose/parameters.ts'
+import { type CalibrationMethod, type Candidate, calibrators, searchParameters, type Trial } from './choose/search.ts'
+import { type GateResult, passGate } from './gate.ts'
+import { prepareGraph } from './graph/prepare.ts'
+import { insertQdq } from './insert/insert-qdq.ts'
+import type { QuantizeOptions, QuantizeReport } from './options.ts'
+import { SampleReader } from './samples.ts'
+import { measureSensitivity, type Sensitivity } from './sensitivity/sensitivity.ts'
+import { Simulation } from './simulate/simulation.ts'
+import type { Sites } from './sites.ts'
+import { compareSpeed } from './speed.ts'
+import type { FloatParts, Recipe } from './targets/recipe.ts'
+import { recipes } from './targets/recipes.ts'
+
+/** Rounding by reconstruction, the expensive step, is left out where the outputs are this good without it. */
+const ENOUGH_DB = 30
+const SENSITIVITY_SAMPLES = 8
+/** Below it the integers bring nothing that a user would notice. */
+const LEAST_SPEEDUP = 1.1
+
+export interface Quantized {
+  /** The model with Q/DQ nodes, as an ONNX file. */
+  readonly model: Uint8Array
+  /** The same as a graph; shares memory with the source's weights where they stayed. */
+  readonly graph: Graph
+  /** What was seen on the samples; serves other targets and methods of the same model. */
+  readonly calibration: CalibrationTable
+  readonly report: QuantizeReport
+}
+
+/**
+ * Quantizes a float model to INT8 after training: measures the ranges of its activations on samples, chooses scales and
+ * roundings by the error that they leave in the outputs, and inserts Q/DQ nodes where the target's kernels fuse them.
+ * Everything runs on a backend in the background; memory does not grow with the number of samples.
+ * @param model a file, ONNX bytes, or a graph, which is not changed.
+ * @throws ConfigError CONFIG_INVALID; InputError INVALID_ARGUMENT for samples that do not fit; ModelError MODEL_INVALID,
+ * MODEL_UNSUPPORTED where there is nothing to quantize, ACCURACY_NOT_REACHED; AbortError; errors of the backend.
+ */
+export async function quantize(model: string | URL | Uint8Array | Graph, options: QuantizeOptions): Promise<Quantized> {
+  checkQuantizeOptions(options)
+  const graph = prepareGraph(await graphOf(model))
+  return new Quantization(graph, options).run()
+}
+
+async function graphOf(model: string | URL | Uint8Array | Graph): Promise<Graph> {
+  if (model instanceof Graph) return model
+  return model instanceof Uint8Array ? graphFromOnnx(model) : graphFromFile(model)
+}
+
+class Quantization {
+  readonly #graph: Graph
+  readonly #options: QuantizeOptions
+  readonly #recipe: Recipe
+  readonly #keepFloat: FloatParts
+  readonly #reader: SampleReader
+  readonly #warnings: string[] = []
+
+  constructor(graph: Graph, options: QuantizeOptions) {
+    const { nodes = [], values = [] } = options.keepFloat ?? {}
+    this.#graph = graph
+    this.#options = options
+    this.#recipe = recipes[options.target ?? 'cpu']
+    this.#keepFloat = { nodes: new Set(nodes), values: new Set(values) }
+    this.#reader = new SampleReader(options.samples, graph)
+    checkNames(graph, this.#keepFloat)
+  }
+
+  get #run() {
+    return { backend: this.#options.backend ?? 'cpu', signal: this.#options.signal }
+  }
+
+  async run(): Promise<Quantized> {
+    const sites = this.#recipe.sites(this.#graph, this.#keepFloat)
+    if (sites.weights.length === 0) throw nothingToQuantize(this.#graph)
+    const table = await this.#calibrate(sites)
+    const { best, trials } = await this.#search(sites, table)
+    const gated = await this.#gate(best, table)
+    const chosen = gated ? this.#recipe.sites(this.#graph, this.#with(gated.floats)) : sites
+    const graph = insertQdq(this.#graph, chosen, this.#parametersFor(chosen, best, table), this.#recipe)
+    const speed = await this.#compareSpeed(graph)
+    const report: QuantizeReport = {
+      target: this.#recipe.target,
+      samples: table.samples,
+      choice: best.choice,
+      error: best.error,
+      trials,
+      activations: chosen.activations.length,
+      weights: chosen.weights.length,
+      inFloat: gated?.inFloat ?? [],
+      ...(gated && { gate: gated.gate }),
+      ...(speed && { speed }),
+      warnings: this.#warnings,
+    }
+    return { model: onnxFromGraph(graph), graph, calibration: table, report }
+  }
+
+  /** Ranges for every target at once: the values differ little, and one calibration then serves all. */
+  async #calibrate(sites: Sites): Promise<CalibrationTable> {
+    const { calibration, onProgress } = this.#options
+    const wanted = new Set(
+      [sites, ...Object.values(recipes).map((recipe) => recipe.sites(this.#graph))].flatMap(valuesOf),
+    )
+    if (!calibration) {
+      return collectStatistics(this.#graph, [...wanted], this.#reader.read(), {
+        ...this.#run,
+        onSample: (completed) => onProgress?.({ phase: 'calibrate', completed }),
+      })
+    }
+    await this.#reader.keep()
+    return calibration
+  }
+
+  async #search(sites: Sites, table: CalibrationTable): Promise<{ best: Candidate; trials: readonly Trial[] }> {
+    const { method = 'auto', weights = 'auto', recovery = 'auto', onProgress } = this.#options
+    return searchParameters({
+      graph: this.#graph,
+      sites,
+      recipe: this.#recipe,
+      table,
+      samples: this.#reader.kept,
+      evaluator: await Evaluator.create(this.#graph, this.#reader.kept, this.#run),
+      methods: method === 'auto' ? (Object.keys(calibrators) as CalibrationMethod[]) : [method],
+      weightMethods: weights === 'auto' ? ['mse', 'absmax'] : [weights],
+      recovery: recovery === 'auto',
+      enoughDb: ENOUGH_DB,
+      run: this.#run,
+      onTrial: (trial) => onProgress?.({ phase: 'search', trial }),
+    })
+  }
+
+  /** Parameters for sites that are not those of the search: with parts in float, others may be in need of Q/DQ. */
+  #parametersFor(sites: Sites, { choice, parameters }: Candidate, table: CalibrationTable) {
+    const calibrate = calibrators[choice.method]
+    return { ...parameters, activations: activationParameters(sites, table, this.#recipe.activation, calibrate) }
+  }
+
+  async #gate(best: Candidate, table: CalibrationTable): Promise<GateResult | undefined> {
+    const { maxDrop, metric, onProgress } = this.#options
+    if (maxDrop === undefined) return undefined
+    const reference = metric ? undefined : await Evaluator.create(this.#graph, this.#reader.kept, this.#run)
+    return passGate({
+      metric: metric?.name ?? 'cosine',
+      maxDrop,
+      evaluate: async (quantized) => {
+        if (metric) return this.#withRun(quantized ?? this.#graph, (run) => metric.evaluate(run))
+        return quantized ? (await reference!.errorOf(quantized)).cosine : 1
+      },
+      build: async (floats) => {
+        const sites = this.#recipe.sites(this.#graph, this.#with(floats))
+        if (sites.weights.length === 0) return undefined
+        return insertQdq(this.#graph, sites, this.#parametersFor(sites, best, table), this.#recipe)
+      },
+      rank: () => this.#rank(best),
+      onEvaluated: (value, drop, inFloat) => onProgress?.({ phase: 'gate', metric: value, drop, inFloat }),
+    })
+  }
+
+  async #rank({ parameters }: Candidate): Promise<readonly Sensitivity[]> {
+    const { onProgress, signal } = this.#options
+    const sites = this.#recipe.sites(this.#graph, this.#keepFloat)
+    await using simulation = await Simulation.create(this.#graph, sites, {
+      activationType: this.#recipe.activation.dtype,
+      weights: parameters.weights,
+      switchableWeights: true,
+      ...this.#run,
+    })
+    return await measureSensitivity({
+      sites,
+      parameters,
+      simulation,
+      samples: this.#reader.kept.slice(0, SENSITIVITY_SAMPLES),
+      onStep: (completed, total) => onProgress?.({ phase: 'sensitivity', completed, total }),
+      signal,
+    })
+  }
+
+  async #withRun<T>(graph: Graph, use: (run: (feeds: Feeds) => Promise<Fetches>) => Promise<T>): Promise<T> {
+    await using session = await createSession(onnxFromGraph(graph), { ...this.#run, cache: false, warmup: false })
+    return await use((feeds) => session.run(feeds))
+  }
+
+  /** Measured where the model will run on what it was quantized with; on other targets only they can tell. */
+  async #compareSpeed(quantized: Graph): Promise<QuantizeReport['speed']> {
+    const { backend } = this.#run
+    const name = typeof backend === 'string' ? backend : backend.name
+    if (name !== this.#recipe.target) return undefined
+    const speed = await compareSpeed(this.#graph, quantized, this.#reader.kept[0]!, backend)
+    this.#options.onProgress?.({ phase: 'speed', ...speed })
+    if (speed.speedup < LEAST_SPEEDUP) {
+      this.#warn(
+        `The model gains nothing from INT8 on '${name}': ${speed.floatUs.toFixed(0)} us in float, ${speed.quantizedUs.toFixed(0)} us quantized (${speed.speedup.toFixed(2)}x). Keep the float model.`,
+      )
+    }
+    return speed
+  }
+
+  #warn(message: string): void {
+    this.#warnings.push(message)
+    this.#options.onProgress?.({ phase: 'warning', message })
+  }
+
+  #with({ nodes = new Set(), values = new Set() }: FloatParts): FloatParts {
+    const keep = this.#keepFloat
+    return {
+      nodes: new Set([...(keep.nodes ?? []), ...nodes]),
+      values: new Set([...(keep.values ?? []), ...values]),
+    }
+  }
+}
+
+const valuesOf = (sites: Sites) => sites.activations.map(({ value }) => value)
+
+function checkNames(graph: Graph, { nodes = new Set(), values = new Set() }: FloatParts): void {
+  const unknown = [
+    ...missingOf(
+      nodes,
+      graph.nodes.map((node) => node.name),
+    ),
+    ...missingOf(
+      values,
+      [...graph.values()].map((value) => value.name),
+    ),
+  ]
+  if (unknown.length === 0) return
+  throw new InputError('INVALID_ARGUMENT', {
+    message: `Expected names of nodes and values in keepFloat, but the model has no ${unknown.map((name) => `'${name}'`).join(', ')}.`,
+    remedy: 'Look the names up with textFromGraph(graph); nodes without a name get one from their operator.',
+    received: unknown,
+  })
+}
+
+function missingOf(names: ReadonlySet<string>, known: readonly string[]): string[] {
+  const there = new Set(known)
+  return [...names].filter((name) => !there.has(name))
+}
+
+function nothingToQuantize(graph: Graph): ModelError {
+  const operators = [...new Set(graph.nodes.map((node) => node.opType))].join(', ')
+  return new ModelError('MODEL_UNSUPPORTED', {
+    message: `Expected layers with constant float32 weights (Conv, ConvTranspose, Gemm, MatMul), got only ${operators || 'an empty graph'}.`,
+    remedy: 'Keep such a model in float, or import it if it is quantized already.',
+    received: operators,
+  })
+}
