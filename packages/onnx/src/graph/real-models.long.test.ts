@@ -1,15 +1,11 @@
-import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { readdirSync, readFileSync } from 'node:fs'
 import { testDataMissing, testDataPath } from '@lowlat/testing'
-import { afterAll, describe, expect, it } from 'vitest'
-import { decode } from '../codec/decode.ts'
+import { describe, expect, it } from 'vitest'
 import { encodeModel } from '../codec/model.ts'
+import { feedsOf, type OperatorCase, operatorCases } from '../testing/operator-cases.ts'
 import { rebuild } from '../testing/rebuild.ts'
-import { comparable, type OrtFeeds, ortTensorFrom, randomFeeds, runModel } from '../testing/run-model.ts'
+import { comparable, randomFeeds, runModel } from '../testing/run-model.ts'
 import { graphFromOnnx } from './from-onnx.ts'
-import { Initializer } from './initializer.ts'
 import { onnxFromGraph } from './to-onnx.ts'
 
 const missingModels = testDataMissing('models')
@@ -24,48 +20,17 @@ describe.skipIf(missingModels)(`real models${missingModels ? `: ${missingModels}
   })
 })
 
-const archive = 'onnx_node_cases.tar.xz'
-const folder = mkdtempSync(join(tmpdir(), 'lowlat-cases-'))
-const missingCases = testDataMissing(archive) ?? unpack()
+const cases = operatorCases()
 
-function unpack(): string | undefined {
-  const { error, status } = spawnSync('tar', ['-xJf', testDataPath(archive), '-C', folder])
-  return error || status !== 0 ? 'needs the commands tar and xz' : undefined
-}
-
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
-
-/** The inputs of a case's first data set; undefined where onnxruntime-node cannot be fed with them. */
-function feedsOf(path: string, names: readonly string[]): OrtFeeds | undefined {
-  const feeds: OrtFeeds = {}
-  const files = readdirSync(join(path, 'test_data_set_0')).filter((file) => file.startsWith('input_'))
-  for (const file of files) {
-    const name = names[Number(/\d+/.exec(file))]
-    const message = decode('TensorProto', readFileSync(join(path, 'test_data_set_0', file)))
-    const tensor = ortTensorFrom(Initializer.fromMessage(message))
-    if (!tensor || name === undefined) return undefined
-    feeds[name] = tensor
-  }
-  return feeds
-}
-
-describe.skipIf(missingCases)(`operator cases${missingCases ? `: ${missingCases}` : ''}`, () => {
+describe.skipIf(typeof cases === 'string')(`operator cases${typeof cases === 'string' ? `: ${cases}` : ''}`, () => {
   it('are written byte by byte as they were read, and run the same when made anew from the graph', async () => {
-    const cases = readdirSync(join(folder, 'onnx_node_cases'))
     const different: string[] = []
     const notRun: string[] = []
-    for (const name of cases) {
-      const path = join(folder, 'onnx_node_cases', name)
-      const bytes = readFileSync(join(path, 'model.onnx'))
+    for (const operatorCase of cases as readonly OperatorCase[]) {
+      const { name, bytes } = operatorCase
       const graph = graphFromOnnx(bytes)
       if (Buffer.compare(onnxFromGraph(graph), bytes) !== 0) different.push(`${name}: bytes`)
-      const isTensor = [...graph.inputs, ...graph.outputs].every(({ elementType }) => elementType)
-      const feeds = isTensor
-        ? feedsOf(
-            path,
-            graph.inputs.map((value) => value.name),
-          )
-        : undefined
+      const feeds = feedsOf(operatorCase)
       const expected = feeds && (await runModel(bytes, feeds).catch(() => undefined))
       if (!expected) {
         notRun.push(name)

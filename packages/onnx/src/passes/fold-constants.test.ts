@@ -65,6 +65,17 @@ describe('constants', () => {
     expect(operators).toBe('DequantizeLinear Add')
   })
 
+  it('are not made of what was dequantized, but of its shape', async () => {
+    const { operators } = await applyPass(foldConstants, (g) => {
+      const integers = g.constant('w', new Tensor('int8', [3, 1], Int8Array.of(1, -2, 3)))
+      const weight = g.op('DequantizeLinear', [integers, g.scalar('scale', 'float32', 0.5)])
+      const size = g.op('Cast', [g.op('Size', [weight])], { to: 1 })
+      const scaled = g.op('Mul', [g.op('Transpose', [weight]), size])
+      g.output('y', g.op('Add', [g.input('x', 'float32', [3]), scaled]), 'float32', [1, 3])
+    })
+    expect(operators).toBe('DequantizeLinear Transpose Mul Add')
+  })
+
   it('never come of random numbers, unknown operators, or operators before opset 7', () => {
     const g = new GraphBuilder('test')
     g.op('Relu', [g.op('RandomNormal', [], { shape: [2] })])

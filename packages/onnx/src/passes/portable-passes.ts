@@ -2,6 +2,7 @@ import { addBias } from './add-bias.ts'
 import { fixWeights } from './fix-weights.ts'
 import { foldBatchNormalization } from './fold-batch-normalization.ts'
 import { foldConstants } from './fold-constants.ts'
+import { inferTypesPass } from './infer-types.ts'
 import { mergeCasts } from './merge-casts.ts'
 import { mergeEqual } from './merge-equal.ts'
 import { mergeReshapes } from './merge-reshapes.ts'
@@ -16,6 +17,7 @@ import { simplifyQuantization } from './simplify-quantization.ts'
 export const portablePasses: readonly Pass[] = Object.freeze([
   fixWeights,
   removeDeadCode,
+  inferTypesPass,
   foldConstants,
   removeIdentities,
   mergeCasts,

@@ -74,7 +74,7 @@ it('names a pass that breaks the graph, or that an invalid model breaks', () => 
   g.output('y', g.op('Transpose', [weight], { perm: 'wrong' }), 'float32', [2])
   expect(errorOf(() => runPasses(g.graph))).toMatchObject({
     code: 'MODEL_INVALID',
-    details: { pass: 'fold-constants' },
+    details: { pass: 'remove-identities' },
   })
 })
 

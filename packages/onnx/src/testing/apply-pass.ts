@@ -61,10 +61,7 @@ export function expectClose(actual: OrtFeeds, expected: OrtFeeds, tolerance = 1e
       expect(other.data).toEqual(data)
       continue
     }
-    expect([name, largestError(numbers(other), numbers(expected[name]!))]).toEqual([name, expect.toSatisfy(within)])
-  }
-  function within(error: number) {
-    return error <= tolerance
+    expect(largestError(numbers(other), numbers(expected[name]!)), name).toBeLessThanOrEqual(tolerance)
   }
 }
 
