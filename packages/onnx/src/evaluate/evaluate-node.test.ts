@@ -151,6 +151,8 @@ describe('evaluateNode', () => {
   it('slices with inputs or, as of old, with attributes', () => {
     const x = f32([0, 1, 2, 3, 4])
     expect(result('Slice', [x, i64([-1]), i64([-6]), i64([0]), i64([-2])])[2]).toEqual([4, 2, 0])
+    // A start before the first element is the first one, backwards too; numpy would take nothing.
+    expect(result('Slice', [x, i64([-9]), i64([-9]), i64([0]), i64([-1])])[2]).toEqual([0])
     expect(result('Slice', [x, i64([1]), i64([2 ** 53])])[2]).toEqual([1, 2, 3, 4])
     expect(result('Slice', [x], { starts: [3], ends: [1] })).toEqual(['float32', [0], []])
     expect(() => evaluate('Slice', [x, i64([1]), i64([2, 3])])).toThrow(error('MODEL_INVALID', /as many starts/))

@@ -31,11 +31,15 @@ export function slicesOf<T>(
   }))
 }
 
-/** The first index and the number of indices that a slice takes from `size`; bounds clamp as in numpy. */
+/**
+ * The first index and the number of indices that a slice takes from `size`. Bounds clamp as ONNX says: backwards, the
+ * start to an index and the end to -1, where numpy lets both go to -1.
+ */
 export function sliceRange(size: number, start: number, end: number, step: number): { first: number; count: number } {
-  const fromEnd = (bound: number) => (bound < 0 ? bound + size : bound)
-  const [lowest, highest] = step > 0 ? [0, size] : [-1, size - 1]
-  const clamp = (bound: number) => Math.min(highest, Math.max(lowest, fromEnd(bound)))
-  const [first, last] = [clamp(start), clamp(end)]
+  const clamp = (bound: number, lowest: number, highest: number) =>
+    Math.min(highest, Math.max(lowest, bound < 0 ? bound + size : bound))
+  const highest = step > 0 ? size : size - 1
+  const first = clamp(start, 0, highest)
+  const last = clamp(end, step > 0 ? 0 : -1, highest)
   return { first: Math.max(0, first), count: Math.max(0, Math.ceil((last - first) / step)) }
 }

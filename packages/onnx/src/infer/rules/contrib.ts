@@ -13,12 +13,12 @@ function like(index: number, shape: (site: Site) => PartialShape | undefined): R
   return (site) => [{ elementType: site.type(index), shape: shape(site) }]
 }
 
-/** Operands of a matrix product with two or all leading axes exchanged, as attributes say. */
+/** An operand of a matrix product, whose axes may be stored in another order. */
 function fusedOperand(site: Site, index: number, letter: 'A' | 'B'): PartialShape | undefined {
   const shape = site.shape(index)
   if (!shape || shape.length < 2) return shape
   const moved = [...shape]
-  // The first batch axis goes between the matrix axes: [b, ..., m, k] stands for [..., m, b, k].
+  // [m, batch..., k] stands for [batch..., m, k].
   if (site.node.int(`transBatch${letter}`, 0) !== 0) moved.splice(-1, 0, moved.shift())
   if (site.node.int(`trans${letter}`, 0) !== 0) moved.push(...moved.splice(-2, 1))
   return moved
