@@ -7,7 +7,7 @@ import type {
   TensorProto,
 } from '../codec/messages.ts'
 
-export interface TensorMaps {
+interface TensorMaps {
   /** Weights of the graph and of its subgraphs. */
   readonly initializer: (tensor: TensorProto) => TensorProto
   /** Tensors of attributes, and the parts of sparse tensors. Default: they stay. */

@@ -20,7 +20,8 @@ describe.skipIf(missingModels)(`real models${missingModels ? `: ${missingModels}
   })
 })
 
-const cases = operatorCases()
+const archive = 'onnx_node_cases.tar.xz'
+const cases = testDataMissing(archive) ?? operatorCases(testDataPath(archive))
 
 describe.skipIf(typeof cases === 'string')(`operator cases${typeof cases === 'string' ? `: ${cases}` : ''}`, () => {
   it('are written byte by byte as they were read, and run the same when made anew from the graph', async () => {

@@ -87,7 +87,7 @@ export function perChannel(
   return arrayLike(tensor, channels).map((_, channel) => tensor.data[tensor.size === 1 ? 0 : channel]!)
 }
 
-export function floatTensorOf(value: Value | undefined): FloatTensor | undefined {
+function floatTensorOf(value: Value | undefined): FloatTensor | undefined {
   const constant = value?.initializer
   if (!constant || constant.isExternal) return undefined
   if (constant.elementType !== 'float32' && constant.elementType !== 'float64') return undefined

@@ -24,14 +24,13 @@ describe.skipIf(missing)(`each pass, and all, keep the outputs${missing ? `: ${m
 })
 
 describe('each pass, and all, keep the outputs', () => {
-  it.each(['resnet50', 'mobilenet_v2', 'vit_s16'] as const)('of %s', (name) =>
+  it.each(['resnet50', 'mobilenet_v2', 'vit_s16', 'bert_base'] as const)('of %s', (name) =>
     expectSameOutputs(generateModel(name, { batchNorm: 'separate' }), eachAndAll),
   )
-
-  it('of bert_base', () => expectSameOutputs(generateModel('bert_base'), [portablePasses]))
 })
 
-const cases = operatorCases()
+const archive = 'onnx_node_cases.tar.xz'
+const cases = testDataMissing(archive) ?? operatorCases(testDataPath(archive))
 
 describe.skipIf(typeof cases === 'string')(`operator cases${typeof cases === 'string' ? `: ${cases}` : ''}`, () => {
   it('have the same outputs after all passes, with inputs that are fed and with constants', async () => {

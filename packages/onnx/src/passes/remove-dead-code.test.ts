@@ -63,6 +63,6 @@ it('takes what only a dead subgraph read, and what is dead inside', () => {
 it('removes a long chain at once', () => {
   const g = new GraphBuilder('long')
   let x = g.input('x', 'float32', [1])
-  for (let i = 0; i < 5000; i++) x = g.op('Neg', [x])
-  expect(removeDeadCode.run(g.graph)).toBe(5000)
+  for (let i = 0; i < 2000; i++) x = g.op('Neg', [x])
+  expect(removeDeadCode.run(g.graph)).toBe(2000)
 })

@@ -66,6 +66,6 @@ export function canReplace(graph: Graph, value: Value, replacement: Value): bool
   return producer ? graph.nodes.includes(producer) : graph.initializers.includes(replacement)
 }
 
-export function isOutput(value: Value): boolean {
+function isOutput(value: Value): boolean {
   return value.uses.some((use) => use.kind === 'output')
 }

@@ -5,7 +5,7 @@ import { walkNodes } from '../graph/order.ts'
 import type { Pass } from './pass.ts'
 import { portablePasses } from './portable-passes.ts'
 
-export const stopAfterPassKnob = integerKnob({
+const stopAfterPassKnob = integerKnob({
   name: 'LOWLAT_STOP_AFTER_PASS',
   description:
     'Graph passes: stop after this many runs of passes, counted over all rounds; 0 runs none. To bisect a wrong result.',

@@ -9,7 +9,7 @@ import type { Pass } from '../passes/pass.ts'
 import { removeDeadCode } from '../passes/remove-dead-code.ts'
 import { type OrtFeeds, randomFeeds, runModel } from './run-model.ts'
 
-export interface Applied {
+interface Applied {
   readonly graph: Graph
   /** Operators that are left, in order: 'Conv Relu'. */
   readonly operators: string

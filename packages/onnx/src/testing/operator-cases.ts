@@ -2,7 +2,6 @@ import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { testDataMissing, testDataPath } from '@lowlat/testing'
 import { decode } from '../codec/decode.ts'
 import { graphFromOnnx } from '../graph/from-onnx.ts'
 import { Initializer } from '../graph/initializer.ts'
@@ -15,15 +14,11 @@ export interface OperatorCase {
   readonly inputs: readonly Initializer[] | undefined
 }
 
-const archive = 'onnx_node_cases.tar.xz'
-
-/** ONNX's own single-operator cases, or the reason why they cannot be had. */
-export function operatorCases(): readonly OperatorCase[] | string {
-  const missing = testDataMissing(archive)
-  if (missing) return missing
+/** ONNX's own single-operator cases from their archive, or the reason why they cannot be had. */
+export function operatorCases(archive: string): readonly OperatorCase[] | string {
   const folder = mkdtempSync(join(tmpdir(), 'lowlat-cases-'))
   try {
-    const { error, status } = spawnSync('tar', ['-xJf', testDataPath(archive), '-C', folder])
+    const { error, status } = spawnSync('tar', ['-xJf', archive, '-C', folder])
     if (error || status !== 0) return 'needs the commands tar and xz'
     const root = join(folder, 'onnx_node_cases')
     return readdirSync(root).map((name) => readCase(name, join(root, name)))
