@@ -2,7 +2,7 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createSession, payloadFileName, Tensor } from '@lowlat/core'
-import { decodeModel } from '@lowlat/onnx'
+import { decodeModel, GraphBuilder, onnxFromGraph } from '@lowlat/onnx'
 import { denseModel } from '@lowlat/testing'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createBackend } from './backend.ts'
@@ -42,6 +42,27 @@ describe("a plan's file", () => {
     const stored = bytes.subarray(Number(fields.offset), Number(fields.offset) + weights.byteLength)
     expect(Buffer.compare(stored, weights.bytes)).toBe(0)
     expect(tensor?.rawData).toBeUndefined()
+  })
+
+  it('runs models with hundreds of sizes, which the library reads only from the model itself', async () => {
+    const count = 300
+    const g = new GraphBuilder('split')
+    const x = g.input('x', 'float32', [count])
+    const split = g.graph.addNode({
+      opType: 'Split',
+      inputs: [x, g.int64('sizes', new Array<number>(count).fill(1))],
+      outputs: count,
+    })
+    g.output('y', g.op('Add', [split.outputs[0], split.outputs[count - 1]]), 'float32', [1])
+    await using session = await createSession(onnxFromGraph(g.graph), { backend: createBackend(), cache: false })
+    const feeds = {
+      x: new Tensor(
+        'float32',
+        [count],
+        Float32Array.from({ length: count }, (_, i) => i),
+      ),
+    }
+    expect((await session.run(feeds)).y!.data).toEqual(Float32Array.of(count - 1))
   })
 
   it('is refused by PLAN_INVALID wherever it was cut off', async () => {

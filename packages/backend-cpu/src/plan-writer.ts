@@ -9,6 +9,9 @@ import { footerOf } from './plan-file.ts'
 const ALIGNMENT = 64
 /** Smaller tensors stay in the model: shapes and scalars, which the library wants to see while it builds the graph. */
 const SMALLEST_WEIGHT = 1024
+/** Integers that long are sizes (of Split and the like) as well, and the library does not read those from elsewhere. */
+const SMALLEST_INTEGERS = 1 << 16
+const INT64 = 7 // TensorProto.DataType
 const EXTERNAL = 1 // TensorProto.DataLocation
 const COPY_BYTES = 1 << 23
 
@@ -28,7 +31,8 @@ export async function writePlanFile({ optimizedPath, modelFolder }: PlanSources,
     const place = async (tensor: TensorProto): Promise<TensorProto> => {
       const { rawData, externalData: elsewhere = [], ...rest } = tensor
       const external = tensor.dataLocation === EXTERNAL
-      if (!external && (rawData === undefined || rawData.byteLength < SMALLEST_WEIGHT)) return tensor
+      const smallest = tensor.dataType === INT64 ? SMALLEST_INTEGERS : SMALLEST_WEIGHT
+      if (!external && (rawData === undefined || rawData.byteLength < smallest)) return tensor
       const offset = Math.ceil(end / ALIGNMENT) * ALIGNMENT
       const length = external ? await copyFrom(modelFolder, elsewhere, file, offset) : rawData!.byteLength
       if (!external) await writeAll(file, rawData!, offset)
