@@ -62,7 +62,8 @@ export async function passGate(task: GateTask): Promise<GateResult> {
 
 const nameOf = ({ kind, names }: Sensitivity) => `${kind} ${names[0]}`
 
-function floatPartsOf(taken: readonly Sensitivity[]): FloatParts {
+/** What a recipe has to leave in float. */
+export function floatPartsOf(taken: readonly Sensitivity[]): FloatParts {
   const of = (kind: Sensitivity['kind']) => taken.filter((part) => part.kind === kind).flatMap(({ names }) => names)
   return { values: new Set(of('activation')), nodes: new Set(of('weight')) }
 }

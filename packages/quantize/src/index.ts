@@ -14,8 +14,9 @@ export type {
   QuantizeOptions,
   QuantizeReport,
 } from './options.ts'
-export { type Quantized, quantize } from './quantize.ts'
+export { type Quantized, quantize, sensitivity } from './quantize.ts'
 export type { Sample, Samples } from './samples.ts'
+export type { Sensitivity } from './sensitivity/sensitivity.ts'
 export type { QuantizedType } from './sites.ts'
 export type { Target } from './targets/recipe.ts'
 export type { WeightMethod } from './weights/channel-scale.ts'

@@ -4,16 +4,17 @@ import { collectStatistics } from './calibrate/collect.ts'
 import type { CalibrationTable } from './calibrate/table.ts'
 import { checkQuantizeOptions } from './check-options.ts'
 import { Evaluator } from './choose/evaluator.ts'
-import { activationParameters } from './choose/parameters.ts'
+import { activationParameters, weightParameters } from './choose/parameters.ts'
 import { type CalibrationMethod, type Candidate, calibrators, searchParameters, type Trial } from './choose/search.ts'
-import { type GateResult, passGate } from './gate.ts'
+import { floatPartsOf, type GateResult, passGate } from './gate.ts'
 import { prepareGraph } from './graph/prepare.ts'
 import { insertQdq } from './insert/insert-qdq.ts'
+import type { OutputErrorReport } from './measure/output-error.ts'
 import type { QuantizeOptions, QuantizeReport } from './options.ts'
 import { SampleReader } from './samples.ts'
 import { measureSensitivity, type Sensitivity } from './sensitivity/sensitivity.ts'
 import { Simulation } from './simulate/simulation.ts'
-import type { Sites } from './sites.ts'
+import type { QuantizationParameters, Sites } from './sites.ts'
 import { compareSpeed } from './speed.ts'
 import type { FloatParts, Recipe } from './targets/recipe.ts'
 import { recipes } from './targets/recipes.ts'
@@ -21,6 +22,9 @@ import { recipes } from './targets/recipes.ts'
 /** Rounding by reconstruction, the expensive step, is left out where the outputs are this good without it. */
 const ENOUGH_DB = 30
 const SENSITIVITY_SAMPLES = 8
+/** Below it models usually lose accuracy that is felt. */
+const WORRYING_DB = 15
+const RUINOUS_SHARE = 0.2
 /** Below it the integers bring nothing that a user would notice. */
 const LEAST_SPEEDUP = 1.1
 
@@ -48,6 +52,19 @@ export async function quantize(model: string | URL | Uint8Array | Graph, options
   return new Quantization(graph, options).run()
 }
 
+/**
+ * What each activation and each weight costs when it alone is quantized for the target, worst first: where accuracy is
+ * lost, and what `keepFloat` should name.
+ * @throws as {@link quantize}.
+ */
+export async function sensitivity(
+  model: string | URL | Uint8Array | Graph,
+  options: QuantizeOptions,
+): Promise<readonly Sensitivity[]> {
+  checkQuantizeOptions(options)
+  return new Quantization(prepareGraph(await graphOf(model)), options).sensitivity()
+}
+
 async function graphOf(model: string | URL | Uint8Array | Graph): Promise<Graph> {
   if (model instanceof Graph) return model
   return model instanceof Uint8Array ? graphFromOnnx(model) : graphFromFile(model)
@@ -60,6 +77,8 @@ class Quantization {
   readonly #keepFloat: FloatParts
   readonly #reader: SampleReader
   readonly #warnings: string[] = []
+  readonly #trials: Trial[] = []
+  #shared: Promise<Evaluator> | undefined
 
   constructor(graph: Graph, options: QuantizeOptions) {
     const { nodes = [], values = [] } = options.keepFloat ?? {}
@@ -76,47 +95,73 @@ class Quantization {
   }
 
   async run(): Promise<Quantized> {
-    const sites = this.#recipe.sites(this.#graph, this.#keepFloat)
-    if (sites.weights.length === 0) throw nothingToQuantize(this.#graph)
+    const sites = this.#sites()
     const table = await this.#calibrate(sites)
-    const { best, trials } = await this.#search(sites, table)
-    const gated = await this.#gate(best, table)
-    const chosen = gated ? this.#recipe.sites(this.#graph, this.#with(gated.floats)) : sites
+    const found = await this.#search(sites, table)
+    const gated = await this.#gate(found, table)
+    const { best } = gated ?? { best: found }
+    const chosen = this.#sites(gated?.result.floats)
     const graph = insertQdq(this.#graph, chosen, this.#parametersFor(chosen, best, table), this.#recipe)
+    const error = gated ? await (await this.#evaluator()).errorOf(graph) : best.error
+    if (error.sqnrDb < WORRYING_DB) this.#warn(lossWarning(error, this.#options.maxDrop))
     const speed = await this.#compareSpeed(graph)
     const report: QuantizeReport = {
       target: this.#recipe.target,
       samples: table.samples,
       choice: best.choice,
-      error: best.error,
-      trials,
+      error,
+      trials: this.#trials,
       activations: chosen.activations.length,
       weights: chosen.weights.length,
-      inFloat: gated?.inFloat ?? [],
-      ...(gated && { gate: gated.gate }),
+      inFloat: gated?.result.inFloat ?? [],
+      ...(gated && { gate: gated.result.gate }),
       ...(speed && { speed }),
       warnings: this.#warnings,
     }
     return { model: onnxFromGraph(graph), graph, calibration: table, report }
   }
 
+  /** What each part costs alone, under the method asked for and otherwise the plainest parameters. */
+  async sensitivity(): Promise<readonly Sensitivity[]> {
+    const { method = 'auto', weights = 'auto' } = this.#options
+    const sites = this.#sites()
+    const table = await this.#calibrate(sites)
+    const calibrate = calibrators[method === 'auto' ? 'minmax' : method]
+    return this.#rank({
+      activations: activationParameters(sites, table, this.#recipe.activation, calibrate),
+      weights: weightParameters(this.#graph, sites, this.#recipe.weight, weights === 'auto' ? 'mse' : weights),
+      biases: new Map(),
+    })
+  }
+
+  /** @throws ModelError MODEL_UNSUPPORTED where the target finds nothing to quantize in the whole model. */
+  #sites(floats?: FloatParts): Sites {
+    const sites = this.#recipe.sites(this.#graph, floats ? this.#with(floats) : this.#keepFloat)
+    if (!floats && sites.weights.length === 0) throw nothingToQuantize(this.#graph)
+    return sites
+  }
+
   /** Ranges for every target at once: the values differ little, and one calibration then serves all. */
   async #calibrate(sites: Sites): Promise<CalibrationTable> {
     const { calibration, onProgress } = this.#options
-    const wanted = new Set(
-      [sites, ...Object.values(recipes).map((recipe) => recipe.sites(this.#graph))].flatMap(valuesOf),
-    )
-    if (!calibration) {
-      return collectStatistics(this.#graph, [...wanted], this.#reader.read(), {
-        ...this.#run,
-        onSample: (completed) => onProgress?.({ phase: 'calibrate', completed }),
-      })
+    const all = Object.values(recipes).map((recipe) => recipe.sites(this.#graph))
+    const wanted = new Set([sites, ...all].flatMap(valuesOf))
+    if (calibration) {
+      await this.#reader.keep()
+      return calibration
     }
-    await this.#reader.keep()
-    return calibration
+    return collectStatistics(this.#graph, [...wanted], this.#reader.read(), {
+      ...this.#run,
+      onSample: (completed) => onProgress?.({ phase: 'calibrate', completed }),
+    })
   }
 
-  async #search(sites: Sites, table: CalibrationTable): Promise<{ best: Candidate; trials: readonly Trial[] }> {
+  #evaluator(): Promise<Evaluator> {
+    this.#shared ??= Evaluator.create(this.#graph, this.#reader.kept, this.#run)
+    return this.#shared
+  }
+
+  async #search(sites: Sites, table: CalibrationTable): Promise<Candidate> {
     const { method = 'auto', weights = 'auto', recovery = 'auto', onProgress } = this.#options
     return searchParameters({
       graph: this.#graph,
@@ -124,46 +169,56 @@ class Quantization {
       recipe: this.#recipe,
       table,
       samples: this.#reader.kept,
-      evaluator: await Evaluator.create(this.#graph, this.#reader.kept, this.#run),
+      evaluator: await this.#evaluator(),
       methods: method === 'auto' ? (Object.keys(calibrators) as CalibrationMethod[]) : [method],
       weightMethods: weights === 'auto' ? ['mse', 'absmax'] : [weights],
       recovery: recovery === 'auto',
       enoughDb: ENOUGH_DB,
       run: this.#run,
-      onTrial: (trial) => onProgress?.({ phase: 'search', trial }),
+      onTrial: (trial) => {
+        this.#trials.push(trial)
+        onProgress?.({ phase: 'search', trial })
+      },
     })
   }
 
   /** Parameters for sites that are not those of the search: with parts in float, others may be in need of Q/DQ. */
-  #parametersFor(sites: Sites, { choice, parameters }: Candidate, table: CalibrationTable) {
+  #parametersFor(sites: Sites, { choice, parameters }: Candidate, table: CalibrationTable): QuantizationParameters {
     const calibrate = calibrators[choice.method]
     return { ...parameters, activations: activationParameters(sites, table, this.#recipe.activation, calibrate) }
   }
 
-  async #gate(best: Candidate, table: CalibrationTable): Promise<GateResult | undefined> {
+  async #gate(found: Candidate, table: CalibrationTable): Promise<{ result: GateResult; best: Candidate } | undefined> {
     const { maxDrop, metric, onProgress } = this.#options
     if (maxDrop === undefined) return undefined
-    const reference = metric ? undefined : await Evaluator.create(this.#graph, this.#reader.kept, this.#run)
-    return passGate({
+    let best = found
+    const result = await passGate({
       metric: metric?.name ?? 'cosine',
       maxDrop,
       evaluate: async (quantized) => {
         if (metric) return this.#withRun(quantized ?? this.#graph, (run) => metric.evaluate(run))
-        return quantized ? (await reference!.errorOf(quantized)).cosine : 1
+        return quantized ? (await (await this.#evaluator()).errorOf(quantized)).cosine : 1
       },
       build: async (floats) => {
-        const sites = this.#recipe.sites(this.#graph, this.#with(floats))
+        const sites = this.#sites(floats)
         if (sites.weights.length === 0) return undefined
         return insertQdq(this.#graph, sites, this.#parametersFor(sites, best, table), this.#recipe)
       },
-      rank: () => this.#rank(best),
+      rank: async () => {
+        const ranked = await this.#rank(found.parameters)
+        // Beside a part that ruins the outputs no choice of the search made a difference: choose again without it.
+        const ruinous = ruinousOf(ranked)
+        if (ruinous.length > 0) best = await this.#search(this.#sites(floatPartsOf(ruinous)), table)
+        return ranked
+      },
       onEvaluated: (value, drop, inFloat) => onProgress?.({ phase: 'gate', metric: value, drop, inFloat }),
     })
+    return { result, best: { ...best, parameters: withAll(found.parameters, best.parameters) } }
   }
 
-  async #rank({ parameters }: Candidate): Promise<readonly Sensitivity[]> {
+  async #rank(parameters: QuantizationParameters): Promise<readonly Sensitivity[]> {
     const { onProgress, signal } = this.#options
-    const sites = this.#recipe.sites(this.#graph, this.#keepFloat)
+    const sites = this.#sites()
     await using simulation = await Simulation.create(this.#graph, sites, {
       activationType: this.#recipe.activation.dtype,
       weights: parameters.weights,
@@ -212,6 +267,26 @@ class Quantization {
       values: new Set([...(keep.values ?? []), ...values]),
     }
   }
+}
+
+/** Parts that alone make up so much of the error that the others do not show. */
+function ruinousOf(ranked: readonly Sensitivity[]): Sensitivity[] {
+  const total = ranked.reduce((sum, { error }) => sum + error.relativeError, 0)
+  return ranked.filter(({ error }) => error.relativeError > RUINOUS_SHARE * total)
+}
+
+/** The second ones where they say something: they lack the layers that were in float when they were chosen. */
+function withAll(first: QuantizationParameters, second: QuantizationParameters): QuantizationParameters {
+  return {
+    activations: second.activations,
+    weights: new Map([...first.weights, ...second.weights]),
+    biases: second.biases,
+  }
+}
+
+function lossWarning({ sqnrDb, cosine }: OutputErrorReport, maxDrop: number | undefined): string {
+  const remedy = maxDrop === undefined ? 'Set maxDrop: the parts that lose it then stay in float.' : 'Look at inFloat.'
+  return `The outputs are far from those of the float model (${sqnrDb.toFixed(1)} dB, cosine ${cosine.toFixed(4)}). ${remedy}`
 }
 
 const valuesOf = (sites: Sites) => sites.activations.map(({ value }) => value)

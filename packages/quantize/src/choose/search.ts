@@ -65,7 +65,7 @@ export interface SearchTask {
  * Tries what may lower the error of the outputs, from the cheap to the expensive, and keeps what measurably does:
  * calibrators, then weight scales, then corrected biases, then rounding by reconstruction.
  */
-export async function searchParameters(task: SearchTask): Promise<{ best: Candidate; trials: readonly Trial[] }> {
+export async function searchParameters(task: SearchTask): Promise<Candidate> {
   const search = new Search(task)
   await search.tryMethods()
   await search.tryWeights()
@@ -73,11 +73,10 @@ export async function searchParameters(task: SearchTask): Promise<{ best: Candid
     await search.tryBiases()
     if (search.best.error.sqnrDb < task.enoughDb) await search.tryRounding()
   }
-  return { best: search.best, trials: search.trials }
+  return search.best
 }
 
 class Search {
-  readonly trials: Trial[] = []
   readonly #task: SearchTask
   readonly #weights = new Map<WeightMethod, ReadonlyMap<string, WeightParameters>>()
   #best: Candidate | undefined
@@ -134,7 +133,6 @@ class Search {
     const activations = activationParameters(sites, table, recipe.activation, calibrate)
     const parameters = { activations, weights, biases }
     const error = await evaluator.errorOf(insertQdq(graph, sites, parameters, recipe))
-    this.trials.push({ choice, error })
     onTrial({ choice, error })
     // Not `<` alone: where nothing gives a number, the first choice stands.
     if (!this.#best || error.relativeError < this.#best.error.relativeError) {
