@@ -65,7 +65,7 @@ describe('image options', () => {
   ])('decode as many at once as libuv has threads: UV_THREADPOOL_SIZE %s gives %d', (size, expected) => {
     vi.stubEnv('UV_THREADPOOL_SIZE', size)
     try {
-      expect(resolveOptions({})).toMatchObject({ concurrency: expected, maxQueue: 64 })
+      expect(resolveOptions({})).toMatchObject({ concurrency: expected, maxQueue: 1024 })
       expect(resolveOptions({ concurrency: 2, maxQueue: 0 })).toMatchObject({ concurrency: 2, maxQueue: 0 })
     } finally {
       vi.unstubAllEnvs()

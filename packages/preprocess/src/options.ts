@@ -69,7 +69,7 @@ export interface ImageOptions<D extends ImageDType = ImageDType> {
 
   /** Images that are decoded at the same time. Default: the threads of libuv's pool (UV_THREADPOOL_SIZE, else 4). */
   readonly concurrency?: number
-  /** Images that may wait to be decoded; more are rejected at once. Default 64. */
+  /** Images that may wait to be decoded; more are rejected at once. Default 1024, as for sessions. */
   readonly maxQueue?: number
 }
 
@@ -103,7 +103,7 @@ export interface ResolvedOptions {
 
 /** Sharp's own default, 0x3FFF squared. */
 const DEFAULT_LIMIT_PIXELS = 268_402_689
-const DEFAULT_MAX_QUEUE = 64
+const DEFAULT_MAX_QUEUE = 1024
 
 const isNumber = (value: unknown): value is number => Number.isFinite(value)
 const isSide = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) > 0
