@@ -1,6 +1,6 @@
 import type { Shape } from '@lowlat/core'
 import type { WeightParameters } from '../sites.ts'
-import { channelLayout, runsOf } from '../weights/channels.ts'
+import { channelLayout, gatherChannels, scatterChannels } from '../weights/channels.ts'
 import { levelsOf, roundTo } from '../weights/quantize-weight.ts'
 
 /** Half of int32: leaves room for the products that are added to it. */
@@ -28,17 +28,17 @@ export function fitBias(
   }
   if (scales.every((scale, channel) => scale >= needed[channel]!)) return parameters
   const grown = scales.map((scale, channel) => Math.max(scale, needed[channel]!))
-  const data = parameters.data.slice()
   const layout = channelLayout(shape, axis)
+  const data = gatherChannels(parameters.data, layout).slice()
+  const perChannel = layout.outer * layout.inner
   for (let channel = 0; channel < grown.length; channel++) {
     const ratio = scales[channel]! / grown[channel]!
     if (ratio === 1) continue
     const zeroPoint = zeroPoints[channel]!
     const levels = levelsOf({ dtype, symmetric: false }, zeroPoint)
-    for (const start of runsOf(layout, channel)) {
-      for (let at = start; at < start + layout.inner; at++)
-        data[at] = roundTo((data[at]! - zeroPoint) * ratio, 1, levels)
+    for (let i = channel * perChannel; i < (channel + 1) * perChannel; i++) {
+      data[i] = roundTo((data[i]! - zeroPoint) * ratio, 1, levels)
     }
   }
-  return { ...parameters, scales: grown, data }
+  return { ...parameters, scales: grown, data: scatterChannels(data, layout) }
 }

@@ -12,25 +12,27 @@ export interface Levels {
 export const SMALLEST_WEIGHT_SCALE = 2 ** -24
 
 /**
- * Divisors k of 127 / k times the covering scale. Up to 127 nothing is clipped: weights that lie on a coarser grid, as
- * those of a quantization-aware training do, are hit exactly. Beyond it the largest weights are clipped.
+ * Divisors k of 127 / k times the covering scale, in bands. Up to 127 nothing is clipped: weights that lie on a coarser
+ * grid, as those of a quantization-aware training do, are hit exactly. Beyond it the largest weights are clipped.
  */
-const DIVISORS = [...range(1, 127, 1), ...range(130, 200, 5)]
-/** Elements of a channel that all divisors are tried on; the best ones are then compared on all elements. */
+const BANDS = [
+  ...[range(1, 63, 1), range(64, 95, 1), range(96, 127, 1)],
+  ...[range(130, 150, 5), range(155, 175, 5), range(180, 200, 5)],
+]
+/** Elements of a channel that all divisors are tried on; the best one of each band is then tried on all elements. */
 const SAMPLE = 64
-const FINALISTS = 4
 
 /** The scale among 127 / k * `covering` under which rounding and clipping the values costs the least squared error. */
 export function leastErrorScale(values: Float32Array, covering: number, levels: Levels): number {
-  const scales = DIVISORS.map((divisor) => (covering * 127) / divisor)
   const stride = Math.ceil(values.length / SAMPLE)
-  if (stride === 1) return leastOf(scales, (scale) => squaredError(values, scale, levels))
-  const sample = new Float32Array(Math.ceil(values.length / stride)).map((_, index) => values[index * stride]!)
-  const ranked = scales
-    .map((scale) => ({ scale, error: squaredError(sample, scale, levels) }))
-    .sort((a, b) => a.error - b.error)
-  const finalists = [covering, ...ranked.slice(0, FINALISTS).map(({ scale }) => scale)]
-  return leastOf(finalists, (scale) => squaredError(values, scale, levels))
+  const sample = new Float32Array(Math.floor(values.length / stride)).map((_, index) => values[index * stride]!)
+  const finalists = BANDS.map((divisors) =>
+    leastOf(
+      divisors.map((divisor) => (covering * 127) / divisor),
+      (scale) => squaredError(sample, scale, levels),
+    ),
+  )
+  return leastOf([covering, ...finalists], (scale) => squaredError(values, scale, levels))
 }
 
 function squaredError(values: Float32Array, scale: number, { zeroPoint, lowest, highest }: Levels): number {

@@ -8,7 +8,7 @@ import {
   SMALLEST_WEIGHT_SCALE,
   type WeightMethod,
 } from './channel-scale.ts'
-import { channelLayout, runsOf } from './channels.ts'
+import { channelLayout, gatherChannels, scatterChannels } from './channels.ts'
 
 export interface QuantizeWeightOptions {
   /** The axis with a scale per index; undefined for one scale in all. */
@@ -25,28 +25,21 @@ export interface QuantizeWeightOptions {
  */
 export function quantizeWeight(weight: Tensor, options: QuantizeWeightOptions): WeightParameters {
   const { axis, scheme, method = 'mse' } = options
-  const floats = weight.toFloat32()
   checkAxis(axis, weight.shape)
   const layout = channelLayout(weight.shape, axis)
-  const { channels, outer, inner } = layout
-  const scales = new Float32Array(channels)
-  const zeroPoints = new Int32Array(channels)
+  const floats = gatherChannels(weight.toFloat32(), layout)
+  const perChannel = layout.outer * layout.inner
+  const scales = new Float32Array(layout.channels)
+  const zeroPoints = new Int32Array(layout.channels)
   const data = scheme.dtype === 'int8' ? new Int8Array(floats.length) : new Uint8Array(floats.length)
-  const values = new Float32Array(outer * inner)
-  for (let channel = 0; channel < channels; channel++) {
-    let i = 0
-    for (const start of runsOf(layout, channel)) {
-      for (let at = start; at < start + inner; at++) values[i++] = floats[at]!
-    }
-    const { scale, levels } = scaleOf(values, scheme, method)
+  for (let channel = 0; channel < layout.channels; channel++) {
+    const start = channel * perChannel
+    const { scale, levels } = scaleOf(floats.subarray(start, start + perChannel), scheme, method)
     scales[channel] = scale
     zeroPoints[channel] = levels.zeroPoint
-    i = 0
-    for (const start of runsOf(layout, channel)) {
-      for (let at = start; at < start + inner; at++) data[at] = roundTo(values[i++]!, scale, levels)
-    }
+    for (let i = start; i < start + perChannel; i++) data[i] = roundTo(floats[i]!, scale, levels)
   }
-  return { dtype: scheme.dtype, axis, scales, zeroPoints, data }
+  return { dtype: scheme.dtype, axis, scales, zeroPoints, data: scatterChannels(data, layout) }
 }
 
 /** As QuantizeLinear defines it: divided in float32, rounded half to even, saturated. */

@@ -1,0 +1,49 @@
+import { Tensor } from '@lowlat/core'
+import { createRandom, type Graph, GraphBuilder, onnxFromGraph } from '@lowlat/onnx'
+import { describe, expect, it } from 'vitest'
+import { conv } from '../testing/networks.ts'
+import { open } from '../testing/quantize-min-max.ts'
+import { prepareGraph } from './prepare.ts'
+
+const image = new Tensor('float32', [2, 3, 4, 4], createRandom(1).normals(new Float32Array(96), 1))
+
+/** Pooling and a 1x1 convolution as classifier, as converted from TensorFlow. */
+function classifier(opset = 11, final = true) {
+  const g = new GraphBuilder('classifier', { opset, irVersion: 6 })
+  const pooled = g.op('GlobalAveragePool', [conv(g, 'a', g.input('image', 'float32', ['batch', 3, 4, 4]), [3, 8])])
+  const scores = conv(g, 'scores', pooled, [8, 5], 1)
+  const last = final ? scores : conv(g, 'last', scores, [5, 4], 1)
+  g.output('y', g.op('Flatten', [g.op('Softmax', [last], { axis: 1 })]), 'float32', ['batch', final ? 5 : 4])
+  return g.graph
+}
+
+async function run(graph: Graph): Promise<Float32Array> {
+  await using session = await open(graph)
+  return (await session.run({ image })).y!.toFloat32()
+}
+
+describe('prepareGraph', () => {
+  it('gives a graph of its own that computes the same, with opset 13, names and types', async () => {
+    const graph = classifier()
+    for (const node of graph.nodes) node.name = ''
+    const before = onnxFromGraph(graph)
+    const prepared = prepareGraph(graph)
+    expect(Buffer.compare(onnxFromGraph(graph), before)).toBe(0)
+    expect(prepared.opset).toBe(13)
+    expect(new Set(prepared.nodes.map(({ name }) => name)).size).toBe(prepared.nodes.length)
+    for (const node of prepared.nodes) expect(node.outputs[0]!.elementType).toBeDefined()
+    const [expected, result] = await Promise.all([run(graph), run(prepared)])
+    for (const [i, value] of expected.entries()) expect(result[i]).toBeCloseTo(value, 5)
+  })
+
+  it('makes the last 1x1 convolution behind a pooling a Gemm', () => {
+    const gemm = prepareGraph(classifier()).nodes.find(({ opType }) => opType === 'Gemm')
+    expect(gemm?.inputs.slice(1).map((value) => value!.initializer!.shape)).toEqual([[5, 8], [5]])
+  })
+
+  it('leaves convolutions that are not the last layer', () => {
+    const operators = prepareGraph(classifier(11, false)).nodes.map(({ opType }) => opType)
+    expect(operators.filter((opType) => opType === 'Conv')).toHaveLength(3)
+    expect(operators).not.toContain('Gemm')
+  })
+})
