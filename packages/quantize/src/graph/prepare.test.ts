@@ -1,9 +1,12 @@
+import { createBackend } from '@lowlat/backend-cpu'
 import { Tensor } from '@lowlat/core'
 import { createRandom, type Graph, GraphBuilder, onnxFromGraph } from '@lowlat/onnx'
 import { describe, expect, it } from 'vitest'
 import { conv } from '../testing/networks.ts'
-import { open } from '../testing/quantize-min-max.ts'
+import { PlainQuantizer } from '../testing/plain-quantizer.ts'
 import { prepareGraph } from './prepare.ts'
+
+const plain = new PlainQuantizer(createBackend())
 
 const image = new Tensor('float32', [2, 3, 4, 4], createRandom(1).normals(new Float32Array(96), 1))
 
@@ -18,7 +21,7 @@ function classifier(opset = 11, final = true) {
 }
 
 async function run(graph: Graph): Promise<Float32Array> {
-  await using session = await open(graph)
+  await using session = await plain.open(graph)
   return (await session.run({ image })).y!.toFloat32()
 }
 

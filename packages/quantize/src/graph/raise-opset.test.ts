@@ -1,3 +1,4 @@
+import { createBackend } from '@lowlat/backend-cpu'
 import { Tensor } from '@lowlat/core'
 import {
   type AttributeInput,
@@ -11,8 +12,10 @@ import {
   type Value,
 } from '@lowlat/onnx'
 import { describe, expect, it } from 'vitest'
-import { open } from '../testing/quantize-min-max.ts'
+import { PlainQuantizer } from '../testing/plain-quantizer.ts'
 import { raiseOpset } from './raise-opset.ts'
+
+const plain = new PlainQuantizer(createBackend())
 
 const x = new Tensor('float32', [1, 2, 3, 4], createRandom(1).normals(new Float32Array(24), 1))
 
@@ -36,7 +39,7 @@ function modelOf(opset: number, cases: readonly Case[]): Graph {
 }
 
 async function run(graph: Graph) {
-  await using session = await open(graph)
+  await using session = await plain.open(graph)
   const fetches = await session.run({ x })
   return Object.fromEntries(
     Object.entries(fetches).map(([name, tensor]) => [name, { shape: tensor.shape, data: tensor.toFloat32() }]),

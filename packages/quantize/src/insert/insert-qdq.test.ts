@@ -1,3 +1,4 @@
+import { createBackend } from '@lowlat/backend-cpu'
 import { type Feeds, Tensor } from '@lowlat/core'
 import {
   checkGraph,
@@ -12,8 +13,10 @@ import { describe, expect, it } from 'vitest'
 import type { QuantizationParameters } from '../sites.ts'
 import { recipes } from '../targets/recipes.ts'
 import { conv, gemm, residualNetwork } from '../testing/networks.ts'
-import { minMaxParameters, open, operatorsRun, quantizeMinMax } from '../testing/quantize-min-max.ts'
+import { PlainQuantizer } from '../testing/plain-quantizer.ts'
 import { insertQdq } from './insert-qdq.ts'
+
+const plain = new PlainQuantizer(createBackend())
 
 const { cpu, trt } = recipes
 const random = createRandom(5)
@@ -49,14 +52,14 @@ function linear(bias: readonly number[] = [0.5, -0.25], weight?: readonly number
 }
 
 async function floatsOf(graph: Graph, feeds: Feeds, output: string): Promise<Float32Array> {
-  await using session = await open(graph)
+  await using session = await plain.open(graph)
   return (await session.run(feeds))[output]!.toFloat32()
 }
 
 describe('insertQdq for the CPU', () => {
   it('gives a model that ONNX Runtime computes on integers from end to end', async () => {
-    const quantized = await quantizeMinMax(residualNetwork(), cpu, samples)
-    const operators = await operatorsRun(graphFromOnnx(onnxFromGraph(quantized)), samples[0]!)
+    const quantized = await plain.quantize(residualNetwork(), cpu, samples)
+    const operators = await plain.operatorsRun(graphFromOnnx(onnxFromGraph(quantized)), samples[0]!)
     expect(Object.fromEntries(operators)).toMatchObject({
       QLinearConv: 5,
       QLinearAdd: 2,
@@ -69,7 +72,7 @@ describe('insertQdq for the CPU', () => {
 
   it('computes close to the float model, with which it shares inputs and outputs', async () => {
     const float = residualNetwork()
-    const quantized = await quantizeMinMax(float, cpu, samples)
+    const quantized = await plain.quantize(float, cpu, samples)
     checkGraph(quantized)
     expect(quantized.inputs.map(({ name }) => name)).toEqual(['image'])
     const [a, b] = await Promise.all([float, quantized].map((graph) => floatsOf(graph, samples[0]!, 'logits')))
@@ -81,14 +84,14 @@ describe('insertQdq for the CPU', () => {
   it('leaves the graph that it is given as it is', async () => {
     const float = residualNetwork()
     const before = onnxFromGraph(float)
-    await quantizeMinMax(float, cpu, samples)
+    await plain.quantize(float, cpu, samples)
     expect(Buffer.compare(onnxFromGraph(float), before)).toBe(0)
   })
 
   it('computes sums of integer products, as the formula of quantized linear layers says', async () => {
     const graph = linear()
     const sites = cpu.sites(graph)
-    const parameters = await minMaxParameters(graph, sites, cpu, rows)
+    const parameters = await plain.parameters(graph, sites, cpu, rows)
     const y = await floatsOf(insertQdq(graph, sites, parameters, cpu), rows[1]!, 'y')
     const { scale, zeroPoint } = parameters.activations.get('x')!
     const { scales, data } = parameters.weights.get('Gemm')!
@@ -117,7 +120,7 @@ describe('insertQdq for the CPU', () => {
       const activations = new Map(sites.activations.map(({ value }) => [value, parameters]))
       return { activations, weights: known.weights, biases: new Map() }
     }
-    const known = await minMaxParameters(g.graph, sites, cpu, samples)
+    const known = await plain.parameters(g.graph, sites, cpu, samples)
     const clips = (parameters: QuantizationParameters) => count(insertQdq(g.graph, sites, parameters, cpu), 'Clip')
     expect(clips(of(Math.fround(6 / 255), 0))).toBe(0)
     expect(clips(of(Math.fround(4 / 255), 0))).toBe(0)
@@ -128,7 +131,7 @@ describe('insertQdq for the CPU', () => {
   it('shares equal scales and zero points, as scalars', async () => {
     const graph = residualNetwork()
     const sites = cpu.sites(graph)
-    const parameters = await minMaxParameters(graph, sites, cpu, samples)
+    const parameters = await plain.parameters(graph, sites, cpu, samples)
     const same = { dtype: 'uint8' as const, scale: 0.125, zeroPoint: 7 }
     const activations = new Map([...parameters.activations.keys()].map((value) => [value, same]))
     const quantized = insertQdq(graph, sites, { ...parameters, activations }, cpu)
@@ -145,7 +148,7 @@ describe('insertQdq for the CPU', () => {
     const hidden = g.op('Gemm', [x, w, b], { transB: 1 })
     g.output('y', g.op('Gemm', [hidden, w, b], { transB: 1 }), 'float32', [3, 4])
     const sites = cpu.sites(g.graph)
-    const parameters = await minMaxParameters(g.graph, sites, cpu, rows)
+    const parameters = await plain.parameters(g.graph, sites, cpu, rows)
     const weights = new Map(sites.weights.map(({ node }) => [node, parameters.weights.get('Gemm')!]))
     const quantized = insertQdq(g.graph, sites, { ...parameters, weights }, cpu)
     const gemms = quantized.nodes.filter(({ opType }) => opType === 'Gemm')
@@ -162,7 +165,7 @@ describe('insertQdq for the CPU', () => {
     const features = g.op('Relu', [conv(g, 'a', g.input('image', 'float32', [1, 3, 8, 8]), [3, 4])])
     g.output('features', features, 'float32', [1, 4, 8, 8])
     g.output('y', g.op('GlobalAveragePool', [conv(g, 'b', features, [4, 4])]), 'float32', [1, 4, 1, 1])
-    const quantized = await quantizeMinMax(g.graph, cpu, samples)
+    const quantized = await plain.quantize(g.graph, cpu, samples)
     expect(quantized.outputs.map(({ name }) => name)).toEqual(['features', 'y'])
     expect(chain(named(quantized, 'b.Conv'), 0).slice(0, 3)).toEqual(['DequantizeLinear', 'QuantizeLinear', 'Relu'])
     const float = await floatsOf(g.graph, samples[0]!, 'features')
@@ -171,7 +174,7 @@ describe('insertQdq for the CPU', () => {
 
   it('keeps a bias that does not fit int32 beside tiny weights, and one beside weights of zero', async () => {
     const graph = linear([1000, -3], [1e-9, -2e-9, 1e-9, 0, 0, 0, 0, 0])
-    const quantized = await quantizeMinMax(graph, cpu, rows)
+    const quantized = await plain.quantize(graph, cpu, rows)
     const y = await floatsOf(quantized, rows[0]!, 'y')
     for (let row = 0; row < 3; row++) {
       expect(y[row * 2]).toBeCloseTo(1000, 3)
@@ -183,19 +186,19 @@ describe('insertQdq for the CPU', () => {
     const g = new GraphBuilder('no-bias')
     g.output('y', g.op('Gemm', [g.input('x', 'float32', [3, 4]), g.weights('w', [4, 2], 1)]), 'float32', [3, 2])
     const sites = cpu.sites(g.graph)
-    const parameters = await minMaxParameters(g.graph, sites, cpu, rows)
+    const parameters = await plain.parameters(g.graph, sites, cpu, rows)
     const shifted = { ...parameters, biases: new Map([['Gemm', Float32Array.of(2, -1)]]) }
-    const [plain, moved] = await Promise.all(
+    const [before, after] = await Promise.all(
       [parameters, shifted].map((each) => floatsOf(insertQdq(g.graph, sites, each, cpu), rows[0]!, 'y')),
     )
-    for (const [i, value] of plain!.entries()) expect(moved![i]! - value).toBeCloseTo(i % 2 === 0 ? 2 : -1, 1)
+    for (const [i, value] of before!.entries()) expect(after![i]! - value).toBeCloseTo(i % 2 === 0 ? 2 : -1, 1)
   })
 
   it('refuses a bias for MatMul, and sites that graph or parameters do not have', async () => {
     const g = new GraphBuilder('matmul')
     g.output('y', g.op('MatMul', [g.input('x', 'float32', [3, 4]), g.weights('w', [4, 2], 1)]), 'float32', [3, 2])
     const sites = cpu.sites(g.graph)
-    const parameters = await minMaxParameters(g.graph, sites, cpu, rows)
+    const parameters = await plain.parameters(g.graph, sites, cpu, rows)
     const biases = new Map([['MatMul', Float32Array.of(1, 2)]])
     expect(() => insertQdq(g.graph, sites, { ...parameters, biases }, cpu)).toThrow(/no input for one/)
     expect(() => insertQdq(g.graph, sites, { ...parameters, activations: new Map() }, cpu)).toThrow(/activation 'x'/)
@@ -206,7 +209,7 @@ describe('insertQdq for the CPU', () => {
 describe('insertQdq for NVIDIA GPUs', () => {
   it('puts symmetric Q/DQ in front of layers, and leaves biases and rectifiers as they are', async () => {
     const graph = residualNetwork()
-    const quantized = await quantizeMinMax(graph, trt, samples)
+    const quantized = await plain.quantize(graph, trt, samples)
     expect(count(quantized, 'Relu')).toBe(count(graph, 'Relu'))
     for (const layer of quantized.nodes.filter(({ opType }) => opType === 'Conv' || opType === 'Gemm')) {
       expect(chain(layer, 0).slice(0, 2)).toEqual(['DequantizeLinear', 'QuantizeLinear'])
@@ -224,7 +227,7 @@ describe('insertQdq for NVIDIA GPUs', () => {
   it('takes biases instead of those of the model', async () => {
     const graph = linear()
     const sites = trt.sites(graph)
-    const parameters = await minMaxParameters(graph, sites, trt, rows)
+    const parameters = await plain.parameters(graph, sites, trt, rows)
     const biases = new Map([['Gemm', Float32Array.of(7, 8)]])
     const quantized = insertQdq(graph, sites, { ...parameters, biases }, trt)
     expect(Array.from(named(quantized, 'Gemm').inputs[2]!.initializer!.tensor.toFloat32())).toEqual([7, 8])
@@ -239,7 +242,7 @@ describe('insertQdq for NVIDIA GPUs', () => {
       'float32',
       [3, 2],
     )
-    const quantized = await quantizeMinMax(g.graph, trt, rows)
+    const quantized = await plain.quantize(g.graph, trt, rows)
     expect(count(quantized, 'QuantizeLinear')).toBe(2)
     expect(count(quantized, 'DequantizeLinear')).toBe(4)
   })

@@ -4,7 +4,7 @@ import { type IntegerKernel, integerKernelOf } from './cpu-operators.ts'
 import type { FloatParts } from './recipe.ts'
 
 /** The nodes that compute on integers, producers first, each with the kernel it uses. */
-export type CpuPlan = ReadonlyMap<Node, IntegerKernel>
+type CpuPlan = ReadonlyMap<Node, IntegerKernel>
 
 /**
  * Layers with weights compute on integers wherever they can. Operators between them do so where integers come in and
@@ -13,9 +13,10 @@ export type CpuPlan = ReadonlyMap<Node, IntegerKernel>
  */
 export function planCpu(graph: Graph, floats: FloatParts = {}): CpuPlan {
   const plan = new Map<Node, IntegerKernel>()
+  const own = new Set(graph.nodes)
   for (const node of topologicalOrder(graph)) {
     const kernel = integerKernelOf(node)
-    if (kernel && isPossible(node, kernel, floats)) plan.set(node, kernel)
+    if (kernel && isPossible(node, kernel, own, floats)) plan.set(node, kernel)
   }
   // Taking one out may take the reason for its neighbours away.
   for (let size = -1; size !== plan.size; ) {
@@ -42,14 +43,15 @@ export function readByIntegers(value: Value, plan: CpuPlan): boolean {
   return value.uses.some((use) => use.kind === 'node' && plan.get(use.node)?.inputs.includes(use.index))
 }
 
-function isPossible(node: Node, kernel: IntegerKernel, floats: FloatParts): boolean {
+function isPossible(node: Node, kernel: IntegerKernel, own: ReadonlySet<Node>, floats: FloatParts): boolean {
   if (floats.nodes?.has(node.name)) return false
   if (kernel.inputs.some((index) => floats.values?.has(node.inputs[index]!.name))) return false
   const results = resultsOf(node, kernel)
-  const isOutput = results.some((value) => value.uses.some((use) => use.kind === 'output'))
+  // Outputs and what the bodies of control flow read.
+  const leavesGraph = results.some(({ uses }) => uses.some((use) => use.kind === 'output' || !own.has(use.node)))
   // A kernel writes integers or floats, not both.
-  if (kernel.floatOutput) return !isOutput || results.every((value) => value.uses.length === 1)
-  return !isOutput && !results.some((value) => floats.values?.has(value.name))
+  if (kernel.floatOutput) return !leavesGraph || results.every((value) => value.uses.length === 1)
+  return !leavesGraph && !results.some((value) => floats.values?.has(value.name))
 }
 
 /** Integers are wanted by layers, and by whatever hands them on to some. */

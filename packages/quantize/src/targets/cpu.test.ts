@@ -1,4 +1,4 @@
-import { type Graph, GraphBuilder } from '@lowlat/onnx'
+import { Graph, GraphBuilder } from '@lowlat/onnx'
 import { describe, expect, it } from 'vitest'
 import { conv, gemm, residualNetwork } from '../testing/networks.ts'
 import { cpuRecipe } from './cpu.ts'
@@ -107,6 +107,21 @@ describe('the recipe for the CPU', () => {
     g.output('y', g.op('GlobalAveragePool', [conv(g, 'b', first, [4, 4])]), 'float32', [1, 4, 1, 1])
     expect(layersOf(g.graph)).toEqual(['b.Conv'])
     expect(readersOf(g.graph)).toEqual({ features: ['b.Conv:0'], 'b.Conv': ['GlobalAveragePool:0'] })
+  })
+
+  it('treats what the body of an If reads like an output', () => {
+    const g = new GraphBuilder('if')
+    const first = conv(g, 'a', image(g), [3, 4])
+    const branch = () => {
+      const body = new Graph('body', g.graph.model)
+      body.addOutput(body.addNode({ opType: 'Neg', name: 'inner', inputs: [first] }).outputs[0]!)
+      return { type: 'graph' as const, value: body }
+    }
+    const condition = g.input('condition', 'bool', [])
+    g.output('y', g.op('If', [condition], { then_branch: branch(), else_branch: branch() }), 'float32', [1, 4, 8, 8])
+    g.output('z', g.op('Relu', [g.op('Relu', [conv(g, 'b', first, [4, 4])])]), 'float32', [1, 4, 8, 8])
+    expect(layersOf(g.graph)).toEqual(['b.Conv'])
+    expect(readersOf(g.graph)['a.Conv']).toEqual(['b.Conv:0'])
   })
 
   it('keeps a linear layer in float that would have to write integers and floats', () => {

@@ -1,7 +1,7 @@
 import { type Shape, sizeOf } from '@lowlat/core'
 
 /** How the channels of a weight lie in memory: `outer` blocks, each with `inner` elements of every channel in turn. */
-export interface ChannelLayout {
+interface ChannelLayout {
   readonly channels: number
   readonly outer: number
   readonly inner: number

@@ -10,7 +10,7 @@ import {
 } from './channel-scale.ts'
 import { channelLayout, gatherChannels, scatterChannels } from './channels.ts'
 
-export interface QuantizeWeightOptions {
+interface QuantizeWeightOptions {
   /** The axis with a scale per index; undefined for one scale in all. */
   readonly axis: number | undefined
   readonly scheme: Scheme
