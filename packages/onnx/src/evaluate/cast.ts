@@ -7,7 +7,7 @@ import type { Evaluator } from './operands.ts'
  * The elements in another dtype: floats are cut towards zero and integers wrap, as ONNX's Cast defines. Undefined for
  * dtypes without values, and where a float has no integer of the target's range, which ONNX leaves open.
  */
-export function castTensor(tensor: Tensor, dtype: DType): Tensor | undefined {
+function castTensor(tensor: Tensor, dtype: DType): Tensor | undefined {
   if (tensor.dtype === dtype) return tensor
   if (dtype === 'bool') return mapToBool(tensor, (value) => Number(value) !== 0)
   const values = holdsValues(dtype) ? valuesOf(tensor) : undefined

@@ -18,7 +18,7 @@ export interface BinaryRule {
 }
 
 /** Operands repeated to their common shape; undefined for dtypes without values and for results that are too large. */
-export function broadcastOperands(operands: Operands, tensors: readonly Tensor[]) {
+function broadcastOperands(operands: Operands, tensors: readonly Tensor[]) {
   const shape = broadcastShape(operands.node, ...tensors.map((tensor) => tensor.shape))
   if (!operands.fits(shape)) return undefined
   const values: Elements[] = []

@@ -60,7 +60,7 @@ function reduction({ rule, empty, mean }: Reduction): Evaluator {
       for (let i = group * count + 1; i < (group + 1) * count; i++) result = apply(result, sorted[i]!, dtype)
       out[group] = mean ? quotient(result, divisor, dtype) : result
     }
-    const keepdims = node.int('keepdims', 1) !== 0
+    const keepdims = node.int('keepdims', 1) === 1
     const resultShape = keepdims ? shape.map((size, axis) => (axes.includes(axis) ? 1 : size)) : sizes(kept)
     return [tensorFromValues(dtype, resultShape, out)]
   }

@@ -14,27 +14,12 @@ import { walkNodes } from '../graph/order.ts'
 import { onnxFromGraph } from '../graph/to-onnx.ts'
 import type { ValueType } from '../graph/value-type.ts'
 import { generateModel, modelNames } from '../models/generate.ts'
+import { forgetTypes, judge } from '../testing/judge-types.ts'
 import { type OrtFeeds, randomFeeds, runModel } from '../testing/run-model.ts'
 import { inferTypes } from './infer-types.ts'
 
 const scratch = mkdtempSync(join(tmpdir(), 'lowlat-infer-'))
 afterAll(() => rmSync(scratch, { recursive: true, force: true }))
-
-type Verdict = 'right' | 'unknown' | 'wrong'
-
-function judge(got: ValueType, want: ValueType): Verdict {
-  const differs = got.shape?.some((dim, axis) => dim !== undefined && dim !== want.shape![axis])
-  if (differs || (got.shape && got.shape.length !== want.shape!.length)) return 'wrong'
-  if (got.elementType && got.elementType !== want.elementType) return 'wrong'
-  return got.elementType && got.shape && !got.shape.includes(undefined) ? 'right' : 'unknown'
-}
-
-/** Takes away what the file says about the outputs of nodes: all that is known afterwards was inferred. */
-function forgetTypes(graph: Graph): void {
-  for (const node of walkNodes(graph)) {
-    for (const output of node.outputs) if (output) Object.assign(output, { elementType: undefined, shape: undefined })
-  }
-}
 
 const archive = 'onnx_node_cases.tar.xz'
 const missingCases = testDataMissing(archive) ?? unpack()

@@ -16,7 +16,7 @@ import { withValues } from './values.ts'
 const maxSubgraphs = 10_000
 
 /** What all graphs of a model share in one inference. */
-export interface Surroundings {
+interface Surroundings {
   readonly opset: number
   /** Sizes of named axes. */
   readonly bound: ReadonlyMap<string, number>

@@ -5,7 +5,7 @@ import { walkNodes } from '../graph/order.ts'
 import type { ValueType } from '../graph/value-type.ts'
 import { type InferenceReport, inferTypes } from '../infer/infer-types.ts'
 
-export type Verdict = 'right' | 'unknown' | 'wrong'
+type Verdict = 'right' | 'unknown' | 'wrong'
 
 /** How an inferred type compares with the computed one. */
 export function judge(got: ValueType, want: ValueType): Verdict {

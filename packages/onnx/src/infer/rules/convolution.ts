@@ -5,7 +5,7 @@ import type { Rule, Rules, Site } from '../site.ts'
 import { kernelOf, slidOver, windowOf } from './window.ts'
 
 /** [N, M, ...] of an image [N, C, ...] and weights [M, C / group, ...]. */
-export function convolved(site: Site, image: number, weights: number): PartialShape | undefined {
+function convolved(site: Site, image: number, weights: number): PartialShape | undefined {
   const { node } = site
   const [x, w] = [site.shapeFrom(image, 3), site.shapeFrom(weights, 3)]
   if (x && w && x.length !== w.length) throw invalidNode(node, `weights of ${x.length} axes`, shapeText(w))
@@ -15,7 +15,7 @@ export function convolved(site: Site, image: number, weights: number): PartialSh
   return [x[0], w?.[0], ...slidOver(node, x.slice(2), kernel)]
 }
 
-export function groupOf(site: Site): number {
+function groupOf(site: Site): number {
   const group = site.node.int('group', 1)
   if (group >= 1) return group
   throw invalidNode(site.node, 'a group of at least 1', String(group))

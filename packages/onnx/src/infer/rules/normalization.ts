@@ -8,7 +8,7 @@ const batchNormalization: Rule = (site) => {
 }
 
 /** Y, then mean and inverse deviation, of size 1 from `axis` on. */
-export const layerNormalization: Rule = (site) => {
+const layerNormalization: Rule = (site) => {
   const shape = site.shape(0)
   const from = shape && site.axis(site.node.int('axis', -1), shape.length)
   const statistics = {

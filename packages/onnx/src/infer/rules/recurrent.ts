@@ -6,7 +6,7 @@ import type { Rule, Rules } from '../site.ts'
  * Y [seq, directions, batch, hidden], then the last states [directions, batch, hidden]; with layout 1 the batch comes
  * first. Input is [seq, batch, size], with layout 1 [batch, seq, size].
  */
-export const recurrent: Rule = (site) => {
+const recurrent: Rule = (site) => {
   const { node } = site
   const x = site.shapeOf(0, 3)
   const r = site.shapeOf(2, 3)

@@ -4,7 +4,7 @@ import { each, type Rule, type Rules, type Site } from '../site.ts'
 /** A shape whose `axes` shrink to 1 or vanish; undefined axes are axes that nobody knows. */
 function reduced(site: Site, axes: readonly number[] | undefined) {
   const shape = site.shape(0)
-  const keeps = site.node.int('keepdims', 1) !== 0
+  const keeps = site.node.int('keepdims', 1) === 1
   if (!shape) return undefined
   if (!axes) return keeps ? unknownShape(shape.length) : undefined
   const gone = new Set(site.axes(axes, shape.length))

@@ -5,7 +5,7 @@ import type { PartialShape } from '../../graph/value-type.ts'
 import type { PartialDim } from '../dims.ts'
 import type { Site } from '../site.ts'
 
-export interface Window {
+interface Window {
   readonly strides: readonly number[]
   readonly dilations: readonly number[]
   /** Begin of every axis, then end of every axis. */
