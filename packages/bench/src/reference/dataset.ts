@@ -56,7 +56,7 @@ export async function* referenceDataset(options: {
 
 async function render(label: number, random: Random): Promise<Uint8Array> {
   const scene = sharp(Buffer.from(drawScene(symbols[label]!, random))).flatten()
-  // sharp's mild blur is a plain 3x3 kernel below this.
+  // sharp blurs by 0.3 pixels at least.
   const blur = between(random, 0, 1.1)
   const pixels = await (blur < 0.3 ? scene : scene.blur(blur)).raw().toBuffer()
   expose(pixels, random)
