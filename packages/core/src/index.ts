@@ -73,7 +73,7 @@ export {
   signalRule,
 } from './options.ts'
 export { Pipeline, pipeline } from './pipeline.ts'
-export { type CacheRejection, PlanCache, type PlanKeyParts } from './plan-cache.ts'
+export { type CacheRejection, type LeasedPlan, PlanCache, type PlanKeyParts } from './plan-cache.ts'
 export { payloadFileName } from './plan-entry.ts'
 export { type Attachment, attachment, type ImageTransform, imageTransform, RequestContext } from './request.ts'
 export { checkBounds, type RequestBounds, type RequestOptions, settleWithin, watchBounds } from './request-options.ts'

@@ -103,7 +103,7 @@ class Quantization {
     const chosen = this.#sites(gated?.result.floats)
     const graph = insertQdq(this.#graph, chosen, this.#parametersFor(chosen, best, table), this.#recipe)
     const error = gated ? await (await this.#evaluator()).errorOf(graph) : best.error
-    if (error.sqnrDb < WORRYING_DB) this.#warn(lossWarning(error, this.#options.maxDrop))
+    if (!gated && error.sqnrDb < WORRYING_DB) this.#warn(lossWarning(error))
     const speed = await this.#compareSpeed(graph)
     const report: QuantizeReport = {
       target: this.#recipe.target,
@@ -208,12 +208,14 @@ class Quantization {
         const ranked = await this.#rank(found.parameters)
         // Beside a part that ruins the outputs no choice of the search made a difference: choose again without it.
         const ruinous = ruinousOf(ranked)
-        if (ruinous.length > 0) best = await this.#search(this.#sites(floatPartsOf(ruinous)), table)
+        if (ruinous.length > 0) {
+          best = completed(await this.#search(this.#sites(floatPartsOf(ruinous)), table), found)
+        }
         return ranked
       },
       onEvaluated: (value, drop, inFloat) => onProgress?.({ phase: 'gate', metric: value, drop, inFloat }),
     })
-    return { result, best: { ...best, parameters: withAll(found.parameters, best.parameters) } }
+    return { result, best }
   }
 
   async #rank(parameters: QuantizationParameters): Promise<readonly Sensitivity[]> {
@@ -275,18 +277,20 @@ function ruinousOf(ranked: readonly Sensitivity[]): Sensitivity[] {
   return ranked.filter(({ error }) => error.relativeError > RUINOUS_SHARE * total)
 }
 
-/** The second ones where they say something: they lack the layers that were in float when they were chosen. */
-function withAll(first: QuantizationParameters, second: QuantizationParameters): QuantizationParameters {
-  return {
-    activations: second.activations,
-    weights: new Map([...first.weights, ...second.weights]),
-    biases: second.biases,
+/** With the parameters of an earlier choice for layers that were in float when this one was made. */
+function completed(choice: Candidate, earlier: Candidate): Candidate {
+  const { weights, biases, activations } = choice.parameters
+  const missing = <T>(all: ReadonlyMap<string, T>) => [...all].filter(([node]) => !weights.has(node))
+  const parameters = {
+    activations,
+    weights: new Map([...missing(earlier.parameters.weights), ...weights]),
+    biases: new Map([...missing(earlier.parameters.biases), ...biases]),
   }
+  return { ...choice, parameters }
 }
 
-function lossWarning({ sqnrDb, cosine }: OutputErrorReport, maxDrop: number | undefined): string {
-  const remedy = maxDrop === undefined ? 'Set maxDrop: the parts that lose it then stay in float.' : 'Look at inFloat.'
-  return `The outputs are far from those of the float model (${sqnrDb.toFixed(1)} dB, cosine ${cosine.toFixed(4)}). ${remedy}`
+function lossWarning({ sqnrDb, cosine }: OutputErrorReport): string {
+  return `The outputs are far from those of the float model (${sqnrDb.toFixed(1)} dB, cosine ${cosine.toFixed(4)}). Set maxDrop: the parts that lose it then stay in float.`
 }
 
 const valuesOf = (sites: Sites) => sites.activations.map(({ value }) => value)
