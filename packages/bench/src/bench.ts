@@ -6,6 +6,7 @@ import { TaskProcess } from './child-process.ts'
 import { readEnvironment } from './environment.ts'
 import type { BenchOptions } from './options.ts'
 import type { Failure, MeasuredRow, Outcome, Report, SuiteName, Unavailable } from './report.ts'
+import { accuracySteps } from './suites/accuracy.ts'
 import { coldStartSteps } from './suites/coldstart.ts'
 import { latencySteps } from './suites/latency.ts'
 import { overheadSteps } from './suites/overhead.ts'
@@ -17,6 +18,7 @@ const suites: Readonly<Record<SuiteName, (settings: SuiteSettings) => Step[]>> =
   overhead: overheadSteps,
   preprocess: preprocessSteps,
   coldstart: coldStartSteps,
+  accuracy: accuracySteps,
 }
 
 /** Told how far a run of the bench is. */
@@ -77,6 +79,9 @@ async function prepare(
     }
     const settings = {
       model: await process.perform('model', options.model),
+      accuracy: options.suites.includes('accuracy')
+        ? await process.perform('accuracyTask', options.accuracy)
+        : undefined,
       tinyModel: await process.perform('model', { kind: 'generated', name: 'tiny' }),
       jpegs: await process.perform('jpegs', { folder: join(folder, 'jpegs') }),
       backends,

@@ -1,9 +1,11 @@
 /** Entry of the processes that subjects live in. */
 import { isLowlatError, messageOf } from '@lowlat/core'
+import type { AccuracyHost } from './accuracy/host.ts'
 import type { ErrorReport, Reply, TaskMessage } from './protocol.ts'
 import { SubjectHost } from './subject-host.ts'
 
 const host = new SubjectHost()
+let accuracy: AccuracyHost | undefined
 
 process.on('disconnect', () => process.exit())
 process.on('message', (message: TaskMessage) => {
@@ -32,6 +34,17 @@ async function perform(message: TaskMessage): Promise<unknown> {
       return (await import('./paired-host.ts')).runInTurns(message.request)
     case 'coldStart':
       return host.coldStart(message.request)
+    case 'accuracyTask':
+      return (await import('./accuracy/prepare.ts')).prepareAccuracy(message.request)
+    case 'accuracyOpen':
+      accuracy = await (await import('./accuracy/host.ts')).AccuracyHost.open(message.request)
+      return undefined
+    case 'accuracyPrepare':
+      return accuracy!.prepare(message.request)
+    case 'accuracyEvaluate':
+      return accuracy!.evaluate(message.request.count)
+    case 'accuracyResults':
+      return accuracy!.accuracies
   }
 }
 

@@ -29,7 +29,7 @@ describe('bench', () => {
   }, 120_000)
 
   it('measures from JPEG to tensor with every way of decoding', async () => {
-    const { code, stdout } = await bench.run('preprocess', '--model', 'tiny', '--backend', 'cpu', '--duration', '0.2')
+    const { code, stdout } = await bench.run('preprocess', '--model', 'tiny', '--duration', '0.2')
     expect({ code, stdout }).toMatchObject({ code: 0, stdout: expect.stringContaining('lowlat decodeImage') })
     expect(stdout).toContain("over sharp's own time")
   }, 120_000)
@@ -39,4 +39,31 @@ describe('bench', () => {
     expect(code).toBe(2)
     expect(stderr).toMatch(/--json/)
   })
+
+  it('measures accuracy, speed and size of the reference model in every precision', async () => {
+    const json = bench.path('c.json')
+    const args = 'accuracy --backend cpu --pictures 160 --duration 0.5'
+    const { code, stdout } = await bench.run(...args.split(' '), '--json', json)
+    expect({ code, stdout }).toMatchObject({ code: 0, stdout: expect.stringContaining('160 pictures') })
+    const { rows, failures } = JSON.parse(readFileSync(json, 'utf8'))
+    expect(failures).toEqual([])
+    expect(rows.map((row: Record<string, unknown>) => row.subject)).toEqual([
+      'FP32',
+      'INT8 PTQ, min-max',
+      'INT8 PTQ, entropy',
+      'INT8 PTQ, percentile',
+      'INT8 PTQ, MSE',
+      'INT8 PTQ, auto',
+      'INT8 QAT',
+    ])
+    const [float, ...quantized] = rows
+    expect(float).toMatchObject({ peer: true, drop: 0, agreement: 100, ratioToPeer: 1 })
+    for (const { top1, top5, drop, agreement } of quantized) {
+      expect(top1).toBeGreaterThan(70)
+      expect(top5).toBeGreaterThanOrEqual(top1)
+      expect(drop).toBeCloseTo(float.top1 - top1, 1)
+      expect(agreement).toBeGreaterThan(90)
+    }
+    for (const { sizeBytes } of quantized.slice(0, 5)) expect(sizeBytes).toBeLessThan(0.45 * float.sizeBytes)
+  }, 300_000)
 })

@@ -60,5 +60,5 @@ main().catch((error: unknown) => {
   process.stderr.write(
     `${isLowlatError(error) ? error.message : error instanceof Error ? error.stack : String(error)}\n`,
   )
-  process.exitCode = error instanceof ConfigError ? BAD_ARGUMENTS : FAILED
+  process.exitCode = isLowlatError(error, 'CONFIG_INVALID') ? BAD_ARGUMENTS : FAILED
 })

@@ -26,6 +26,22 @@ export function formatBytes(bytes: number): string {
   return bytes < 1e9 ? `${Math.round(bytes / 1e6)} MB` : `${digits(bytes / 1e9)} GB`
 }
 
+export function formatFileSize(bytes: number): string {
+  return bytes < 1e6 ? `${digits(bytes / 1e3)} kB` : `${digits(bytes / 1e6)} MB`
+}
+
+/** A share that is in percent already. */
+export function formatPercent(percent: number | null): string {
+  return percent === null ? '–' : `${percent.toFixed(2)} %`
+}
+
+/** A difference of percentages; what is lost has no sign. */
+export function formatPoints(points: number | null): string {
+  if (points === null) return '–'
+  const text = Math.abs(points).toFixed(2)
+  return points < 0 && text !== '0.00' ? `−${text}` : text
+}
+
 /** How a row compares with its peer, in words. */
 export function formatSpeedUp(ratio: number): string {
   if (Math.abs(ratio - 1) < 0.005) return 'equal'

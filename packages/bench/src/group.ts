@@ -1,7 +1,7 @@
 import { type LowlatError, messageOf } from '@lowlat/core'
 import { withoutRemedy } from './errors.ts'
 import type { ProcessCost } from './protocol.ts'
-import type { Failure, MeasuredRow, Row, SuiteName, Unavailable } from './report.ts'
+import { type Failure, type MeasuredRow, noAccuracy, type Row, type SuiteName, type Unavailable } from './report.ts'
 import { summarize } from './statistics.ts'
 import type { SubjectSpec } from './subjects/spec.ts'
 
@@ -13,6 +13,8 @@ export interface Entry {
   readonly peer: boolean
   /** Does only a part of the peer's work: its row has no ratio. */
   readonly partial?: boolean
+  /** Where it is not that of the group. */
+  readonly precision?: string
   readonly spec: SubjectSpec
 }
 
@@ -49,7 +51,7 @@ export function rowOf(
     subject: entry.subject,
     model,
     backend: entry.backend,
-    precision,
+    precision: entry.precision ?? precision,
     scenario,
     batch,
     p50Us,
@@ -61,8 +63,9 @@ export function rowOf(
     eventLoopDelayP99Us: measured.eventLoopDelayP99Us,
     peakRssBytes: measured.peakRssBytes,
     ratioToPeer: null,
-    samplesUs: measured.samplesUs,
+    ...noAccuracy,
     peer: entry.peer,
+    samplesUs: measured.samplesUs,
   }
 }
 

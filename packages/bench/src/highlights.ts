@@ -1,7 +1,11 @@
-import { formatDifference, formatSpeedUp, formatTime } from './format.ts'
+import { AUTO_SUBJECT } from './accuracy/variants.ts'
+import { formatDifference, formatFileSize, formatPercent, formatSpeedUp, formatTime } from './format.ts'
 import { groupRows, type MeasuredRow, type SuiteName } from './report.ts'
 import { pairedDifference } from './statistics.ts'
 import { NORMALISE_ALONE, SHARP_ALONE } from './suites/settings.ts'
+
+/** Below it INT8 brings nothing that a user would notice. */
+const LEAST_GAIN = 1.1
 
 /** What a group of rows comes down to. */
 export interface Highlight {
@@ -73,6 +77,18 @@ const of: Record<SuiteName, (...args: Parameters<Summarize>) => Highlight[]> = {
         figure: `${(warm.ratioToPeer ?? 1).toFixed(2)}x`,
         claim: 'as fast to the first answer, from a warm plan cache',
         detail: `${formatTime(warm.p50Us)} against ${formatTime(peer.p50Us)}, ${peer.subject}${first}`,
+      },
+    ]
+  }),
+  accuracy: suiteOf('accuracy', (_, peer, group) => {
+    const auto = group.find(({ subject }) => subject === AUTO_SUBJECT)
+    if (!auto || auto.ratioToPeer === null) return []
+    const gain = auto.ratioToPeer < LEAST_GAIN ? '; it gains nothing here: keep the float model' : ''
+    return [
+      {
+        figure: formatSpeedUp(auto.ratioToPeer),
+        claim: `in INT8, ${auto.model}`,
+        detail: `top-1 ${formatPercent(auto.top1)} against ${formatPercent(peer.top1)}, ${formatPercent(auto.agreement)} of the pictures get the same class, ${formatFileSize(auto.sizeBytes ?? 0)} instead of ${formatFileSize(peer.sizeBytes ?? 0)}${gain}`,
       },
     ]
   }),

@@ -3,13 +3,13 @@ export const style = `
 :root {
   color-scheme: light dark;
   --page: #f6f7f9; --card: #ffffff; --ink: #14181f; --soft: #5a6472; --line: #e1e5ea; --grid: #eceff3;
-  --c0: #1261d6; --c1: #0a8f72; --c2: #8a3ffc; --c3: #b3246f; --peer: #c2570c; --good: #0a7a52; --bad: #b3261e;
+  --c0: #1261d6; --c1: #0a8f72; --c2: #8a3ffc; --c3: #b3246f; --c4: #5c6b00; --c5: #006d8f; --c6: #7a4a21; --peer: #c2570c; --good: #0a7a52; --bad: #b3261e;
   --shade: 0 1px 2px rgb(20 24 31 / .05), 0 6px 24px rgb(20 24 31 / .06);
 }
 @media (prefers-color-scheme: dark) {
   :root {
     --page: #0d1016; --card: #161b23; --ink: #e8ecf2; --soft: #98a4b3; --line: #2a323d; --grid: #212833;
-    --c0: #6ea8ff; --c1: #3ccfa8; --c2: #b794ff; --c3: #ff7eb6; --peer: #f2994a; --good: #4cd19a; --bad: #ff8a80;
+    --c0: #6ea8ff; --c1: #3ccfa8; --c2: #b794ff; --c3: #ff7eb6; --c4: #c3d44a; --c5: #5fd0f0; --c6: #d9a679; --peer: #f2994a; --good: #4cd19a; --bad: #ff8a80;
     --shade: none;
   }
 }

@@ -1,7 +1,7 @@
 import { provenance } from './figure.ts'
 import { highlightsOf } from './highlights.ts'
 import { groupRows, type Report, suiteNames } from './report.ts'
-import { columns, labelOf, legend, titleOf } from './table.ts'
+import { columnsOf, labelOf, legend, titleOf } from './table.ts'
 
 /** Environment, tables and highlights of a report as Markdown. */
 export function markdownFromReport({ environment, rows, unavailable, failures }: Report): string {
@@ -10,6 +10,7 @@ export function markdownFromReport({ environment, rows, unavailable, failures }:
   for (const suite of suiteNames) {
     const own = rows.filter((row) => row.suite === suite)
     if (own.length === 0) continue
+    const columns = columnsOf(suite)
     parts.push(`### ${suite}`)
     for (const group of groupRows(own)) {
       const lines = group.map((row) => [labelOf(row), ...columns.map(({ cell }) => cell(row))])

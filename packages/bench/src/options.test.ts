@@ -18,6 +18,7 @@ describe('parseCommandLine', () => {
         scenarios: scenarioNames,
         batches: [1],
         seconds: 8,
+        accuracy: { kind: 'reference', mostPictures: 1000 },
       },
     })
   })
@@ -37,7 +38,39 @@ describe('parseCommandLine', () => {
         scenarios: ['server', 'offline'],
         batches: [1, 8],
         seconds: 0.5,
+        accuracy: { kind: 'reference', mostPictures: 1000 },
       },
+    })
+  })
+
+  describe('for the accuracy of a model of the user', () => {
+    const own = ['accuracy', '--model', 'package.json', '--data', 'packages']
+    const path = (name: string) => expect.stringMatching(new RegExp(`${name}$`))
+
+    it('reads every option', () => {
+      const more = ['--qat', 'biome.json', '--preprocess', 'mobilenet', '--class-offset', '1', '--pictures', '50']
+      expect(parseCommandLine([...own, ...more]).options).toMatchObject({
+        suites: ['accuracy'],
+        accuracy: {
+          kind: 'files',
+          model: path('package.json'),
+          data: path('packages'),
+          qat: path('biome.json'),
+          preprocess: 'mobilenet',
+          classOffset: 1,
+          mostPictures: 50,
+        },
+      })
+    })
+
+    it('takes image options as JSON', () => {
+      const { accuracy } = parseCommandLine([...own, '--preprocess', '{"resize":[8,8],"mean":128}']).options
+      expect(accuracy).toMatchObject({ preprocess: { resize: [8, 8], mean: 128 } })
+    })
+
+    it.each(['resnet', '[1]', 'null', '{', ''])('refuses %j as preprocessing', (text) => {
+      expect(() => parseCommandLine([...own, '--preprocess', text])).toThrow(ConfigError)
+      expect(() => parseCommandLine([...own, '--preprocess', text])).toThrow(/imagenet, mobilenet, squeezenet.*JSON/)
     })
   })
 
@@ -47,7 +80,7 @@ describe('parseCommandLine', () => {
   })
 
   it.each([
-    [['throughput'], /latency, overhead, preprocess, coldstart/],
+    [['throughput'], /latency, overhead, preprocess, coldstart, accuracy/],
     [['latency', 'overhead'], /or none for all/],
     [['--model', 'no-such.onnx'], /resnet50.*ONNX file that exists.*no-such\.onnx/],
     [['--backend', 'cpu,'], /cpu, cuda, trt/],
@@ -59,6 +92,22 @@ describe('parseCommandLine', () => {
     [['--duration', 'long'], /seconds above 0/],
     [['--duration', '0'], /seconds above 0/],
     [['--duration', ''], /seconds above 0/],
+    [['--json', ' '], /--json to be the path/],
+    [['--json', 'a.html', '--html', './a.html'], /another file than --json/],
+    [['--duration', '1', '--duration', '2'], /--duration once/],
+    [['coldstart', '--batch', '4'], /--batch to be left out.* for latency and not for coldstart, got '4'/],
+    [['preprocess', '--backend', 'cpu'], /--backend to be left out/],
+    [['latency', '--pictures', '4'], /--pictures to be left out.* for accuracy/],
+    [['accuracy', '--precision', 'int8'], /--precision to be left out/],
+    [['--pictures', '0'], /1 to 1000000, got '0'/],
+    [['--class-offset=-1'], /--class-offset to be a whole number/],
+    [['accuracy', '--model', 'package.json'], /--data to be given with --model/],
+    [['accuracy', '--data', 'packages'], /--model FILE/],
+    [['accuracy', '--data', 'packages', '--model', 'tiny'], /generated weights have no accuracy, got 'tiny'/],
+    [['accuracy', '--data', 'no-such', '--model', 'package.json'], /--data to be a path that exists, got 'no-such'/],
+    [['accuracy', '--qat', 'package.json'], /--qat to be given with --data/],
+    [['accuracy', '--preprocess', 'imagenet'], /--preprocess to be given with --data/],
+    [['accuracy', '--class-offset', '1'], /--class-offset to be given with --data/],
     [['--what'], /--what.*--model/s],
     [['--json'], /--json.*--model/s],
   ])('refuses %j with the valid values', (args, message) => {

@@ -3,6 +3,10 @@ import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { ConfigError, messageOf, type Precision } from '@lowlat/core'
 import { modelNames } from '@lowlat/onnx'
+import { presetNames } from './accuracy/image-options.ts'
+import type { AccuracyChoice } from './accuracy/task.ts'
+import { accuracyFrom } from './accuracy-options.ts'
+import { invalid } from './invalid-option.ts'
 import type { ModelChoice } from './models.ts'
 import { type SuiteName, suiteNames } from './report.ts'
 import { type ScenarioName, scenarioNames, scenarios } from './scenarios/definitions.ts'
@@ -16,6 +20,8 @@ export interface BenchOptions {
   readonly batches: readonly number[]
   /** Time that each row is measured for. */
   readonly seconds: number
+  /** What the accuracy suite measures. */
+  readonly accuracy: AccuracyChoice
 }
 
 export interface CommandLine {
@@ -28,7 +34,17 @@ export interface CommandLine {
 const precisions: readonly Precision[] = ['model', 'fp32', 'fp16', 'int8']
 const MAX_BATCH = 1024
 const MAX_SECONDS = 3600
-const defaults = { model: 'resnet50', backend: 'cpu,cuda,trt', precision: 'fp32', batch: '1', duration: '8' }
+const MAX_PICTURES = 1_000_000
+const defaults = {
+  model: 'resnet50',
+  backend: 'cpu,cuda,trt',
+  precision: 'fp32',
+  batch: '1',
+  duration: '8',
+  preprocess: 'imagenet',
+  'class-offset': '0',
+  pictures: '1000',
+}
 
 const flags = {
   model: { type: 'string' },
@@ -37,10 +53,30 @@ const flags = {
   scenario: { type: 'string' },
   batch: { type: 'string' },
   duration: { type: 'string' },
+  data: { type: 'string' },
+  qat: { type: 'string' },
+  preprocess: { type: 'string' },
+  'class-offset': { type: 'string' },
+  pictures: { type: 'string' },
   json: { type: 'string' },
   html: { type: 'string' },
   help: { type: 'boolean', short: 'h' },
 } as const
+
+type Flag = keyof typeof flags
+
+/** Options that not every suite looks at: given for another one, they would do nothing. */
+const suitesOf: Partial<Record<Flag, readonly SuiteName[]>> = {
+  backend: ['latency', 'overhead', 'coldstart', 'accuracy'],
+  precision: ['latency', 'overhead', 'coldstart'],
+  scenario: ['latency'],
+  batch: ['latency'],
+  data: ['accuracy'],
+  qat: ['accuracy'],
+  preprocess: ['accuracy'],
+  'class-offset': ['accuracy'],
+  pictures: ['accuracy'],
+}
 
 export const help = `Measures lowlat against plain onnxruntime-node, in turns, and prints a table of latencies.
 
@@ -50,6 +86,7 @@ Usage: bench [${suiteNames.join('|')}] [options]        all suites when none is 
   overhead     what a session adds to a run on tensors that are ready
   preprocess   JPEG bytes to a normalised tensor
   coldstart    load and first run in a new process
+  accuracy     a classifier in float, half precision and INT8: top-1, agreement, latency, size
 
 Options (LIST is separated by commas)
   --model NAME|FILE   ${modelNames.join(', ')}, or an ONNX file (default ${defaults.model})
@@ -60,6 +97,15 @@ Options (LIST is separated by commas)
 ${scenarioNames.map((name) => `                        ${name.padEnd(14)}${scenarios[name].description}`).join('\n')}
   --batch LIST        images per request of the latency suite (default ${defaults.batch})
   --duration SECONDS  time that each row is measured for (default ${defaults.duration})
+
+Options of the accuracy suite, which measures a small model of the project's own without them
+  --data DIR|TSV      labelled pictures for --model FILE: a folder of folders, one per class, or lines of
+                      file<TAB>class[<TAB>split], with the splits calibration and evaluation; in DIR as labels.tsv
+  --preprocess P      ${presetNames.join(', ')}, or image options as JSON (default ${defaults.preprocess})
+  --class-offset N    added to every class of the data (default ${defaults['class-offset']})
+  --qat FILE          the same model from quantization-aware training, as a further row
+  --pictures N        most pictures to evaluate on (default ${defaults.pictures})
+
   --json FILE         write environment, rows and raw samples
   --html FILE         write a report with charts, in one file
   --help              print this text
@@ -68,25 +114,42 @@ ${scenarioNames.map((name) => `                        ${name.padEnd(14)}${scena
 /** @throws ConfigError CONFIG_INVALID naming the option, what came and the valid values. */
 export function parseCommandLine(args: readonly string[]): CommandLine {
   const { values, positionals } = parse(args)
+  const suites = suitesFrom(positionals)
+  checkUsed(values, suites)
+  const { json, html } = outputsFrom(values)
+  const model = modelFrom(values.model ?? defaults.model)
   return {
     help: values.help ?? false,
-    json: values.json,
-    html: values.html,
+    json,
+    html,
     options: {
-      suites: suitesFrom(positionals),
-      model: modelFrom(values.model ?? defaults.model),
+      suites,
+      model,
       backends: list('--backend', values.backend ?? defaults.backend, backendName),
       precisions: list('--precision', values.precision ?? defaults.precision, oneOf(precisions)),
       scenarios: list('--scenario', values.scenario ?? scenarioNames.join(), oneOf(scenarioNames)),
       batches: list('--batch', values.batch ?? defaults.batch, batchSize),
       seconds: secondsFrom(values.duration ?? defaults.duration),
+      accuracy: accuracyFrom({
+        model: values.model === undefined ? undefined : model,
+        data: values.data,
+        qat: values.qat,
+        preprocess: values.preprocess,
+        classOffset: whole('--class-offset', values['class-offset'], defaults['class-offset'], [0, MAX_BATCH]),
+        mostPictures: whole('--pictures', values.pictures, defaults.pictures, [1, MAX_PICTURES]),
+        alone: positionals.length > 0 && suites.includes('accuracy'),
+      }),
     },
   }
 }
 
 function parse(args: readonly string[]) {
   try {
-    return parseArgs({ args: [...args], options: flags, allowPositionals: true })
+    const parsed = parseArgs({ args: [...args], options: flags, allowPositionals: true, tokens: true })
+    const given = parsed.tokens.flatMap((token) => (token.kind === 'option' ? [token.name] : []))
+    const twice = given.find((name, index) => given.indexOf(name) !== index)
+    if (twice !== undefined) throw new Error(`Expected --${twice} once, got it twice`)
+    return parsed
   } catch (error) {
     const names = Object.keys(flags).map((name) => `--${name}`)
     throw new ConfigError('CONFIG_INVALID', {
@@ -97,6 +160,25 @@ function parse(args: readonly string[]) {
       cause: error,
     })
   }
+}
+
+function checkUsed(values: Partial<Record<Flag, string | boolean>>, suites: readonly SuiteName[]): void {
+  for (const [flag, users] of Object.entries(suitesOf)) {
+    const value = values[flag as Flag]
+    if (value !== undefined && !users.some((suite) => suites.includes(suite))) {
+      throw invalid(`--${flag}`, `left out, since it is for ${users.join(', ')} and not for ${suites}`, String(value))
+    }
+  }
+}
+
+function outputsFrom({ json, html }: { json?: string; html?: string }) {
+  for (const [flag, path] of Object.entries({ json, html })) {
+    if (path?.trim() === '') throw invalid(`--${flag}`, 'the path of a file', path)
+  }
+  if (json !== undefined && html !== undefined && resolve(json) === resolve(html)) {
+    throw invalid('--html', 'another file than --json', html)
+  }
+  return { json, html }
 }
 
 function suitesFrom(positionals: readonly string[]): readonly SuiteName[] {
@@ -150,11 +232,8 @@ function secondsFrom(text: string): number {
   throw invalid('--duration', `seconds above 0, up to ${MAX_SECONDS}`, text)
 }
 
-function invalid(what: string, expected: string, received: string): ConfigError {
-  return new ConfigError('CONFIG_INVALID', {
-    message: `Expected ${what} to be ${expected}, got '${received}'.`,
-    remedy: 'See --help.',
-    expected,
-    received,
-  })
+function whole(flag: string, given: string | undefined, usual: string, [low, high]: readonly [number, number]): number {
+  const text = given ?? usual
+  if (/^\d+$/.test(text) && Number(text) >= low && Number(text) <= high) return Number(text)
+  throw invalid(flag, `a whole number from ${low} to ${high}`, text)
 }

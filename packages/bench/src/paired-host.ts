@@ -1,13 +1,17 @@
-import { monotonicUs } from '@lowlat/core'
+import { monotonicUs, systemClock } from '@lowlat/core'
 import { uniformInt } from 'pure-rand/distribution/uniformInt'
 import { mersenne } from 'pure-rand/generator/mersenne'
 import type { RandomGenerator } from 'pure-rand/types/RandomGenerator'
 import { cpuTimeUs, LoopDelay, peakRssBytes } from './process-cost.ts'
 import type { PairedRequest, PairedResult } from './protocol.ts'
 import { SampleBuffer } from './sample-buffer.ts'
+import { LoopTurns } from './scenarios/loop-turns.ts'
 import { subjectFactory } from './subjects/create.ts'
 
-const WARM_UP_ROUNDS = 50
+/** Rounds that do not count: as many as slow subjects get done in their time, but a few. */
+const MIN_WARM_UP_ROUNDS = 5
+const MAX_WARM_UP_ROUNDS = 50
+const WARM_UP_US = 500_000
 
 /**
  * Runs subjects in turns, one call each per round, all on the same request. The order is drawn anew for every round: in a
@@ -20,16 +24,23 @@ export async function runInTurns({ specs, durationUs, maxSamples }: PairedReques
     subjects.push({ subject, samples: new SampleBuffer(), cpuUs: 0 })
   }
   const loopDelay = new LoopDelay()
+  const turns = new LoopTurns(systemClock)
   const random = mersenne(1)
   let checksum = 0
+  let measuredRounds = 0
+  let measured = false
+  const beginUs = monotonicUs()
   let endUs = Number.POSITIVE_INFINITY
-  for (let round = 0; monotonicUs() < endUs && round < WARM_UP_ROUNDS + maxSamples; round++) {
-    const measured = round >= WARM_UP_ROUNDS
-    if (round === WARM_UP_ROUNDS) {
+  for (let round = 0; monotonicUs() < endUs && measuredRounds < maxSamples; round++) {
+    const late = monotonicUs() - beginUs > WARM_UP_US * specs.length
+    if (!measured && round >= (late ? MIN_WARM_UP_ROUNDS : MAX_WARM_UP_ROUNDS)) {
       await loopDelay.start()
       endUs = monotonicUs() + durationUs
+      measured = true
     }
+    if (measured) measuredRounds++
     for (const entry of shuffled(subjects, random)) {
+      if (turns.isDue(monotonicUs())) await turns.take()
       await entry.subject.prepare?.(round)
       const cpuBeforeUs = cpuTimeUs()
       const startUs = monotonicUs()

@@ -1,4 +1,6 @@
 import type { ErrorCode } from '@lowlat/core'
+import type { AccuracyRequest } from './accuracy/host.ts'
+import type { Accuracy, AccuracyChoice, AccuracyTask, Variant, VariantFile } from './accuracy/task.ts'
 import type { JpegSet } from './images.ts'
 import type { ModelChoice } from './models.ts'
 import type { Slice } from './scenarios/closed-loop.ts'
@@ -21,6 +23,13 @@ export interface Tasks {
   coldStart: { request: SubjectSpec; response: ColdStart }
   /** Creates several subjects, measures them in turns, call by call, and disposes them. */
   paired: { request: PairedRequest; response: PairedResult }
+  /** Checks that a classifier and its pictures fit. */
+  accuracyTask: { request: AccuracyChoice; response: AccuracyTask }
+  accuracyOpen: { request: AccuracyRequest; response: undefined }
+  accuracyPrepare: { request: Variant; response: VariantFile }
+  /** Evaluates the next pictures, and says how many have been so far. */
+  accuracyEvaluate: { request: { count: number }; response: number }
+  accuracyResults: { request: undefined; response: Accuracy[] }
 }
 
 export interface PairedRequest {

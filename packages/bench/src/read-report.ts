@@ -1,11 +1,10 @@
 import { InputError, messageOf } from '@lowlat/core'
-import { groupRows, type MeasuredRow, type Report, type Row } from './report.ts'
+import type { Report, Row } from './report.ts'
 
 type PlainRow = Omit<Row, 'samplesUs'> & { readonly samplesUs: readonly number[] }
 
 /**
- * Reads what `bench --json` wrote. Which row is the peer follows from the order: where a group has ratios, the peer is
- * its last row. The rate of arrivals in the server scenario is not in the file.
+ * Reads what `bench --json` wrote. The rate of arrivals in the server scenario is not in the file.
  * @throws InputError INVALID_ARGUMENT for a text that is no report.
  */
 export function reportFromJson(text: string): Report {
@@ -14,11 +13,9 @@ export function reportFromJson(text: string): Report {
   if (typeof environment?.timestamp !== 'string' || !Array.isArray(rows) || !rows.every(isRow)) {
     throw notAReport(`an object with the keys ${Object.keys(report).join(', ') || '(none)'}`)
   }
-  const measured = rows.map((row) => ({ ...row, samplesUs: Float64Array.from(row.samplesUs), peer: false }))
-  const peers = new Set<MeasuredRow>(groupRows(measured).flatMap((group) => group.at(-1) ?? []))
   return {
     environment,
-    rows: measured.map((row) => ({ ...row, peer: row.ratioToPeer === 1 && peers.has(row) })),
+    rows: rows.map((row) => ({ ...row, samplesUs: Float64Array.from(row.samplesUs) })),
     unavailable: unavailable ?? [],
     failures: failures ?? [],
   }
@@ -39,7 +36,12 @@ function parse(text: string): PlainReport {
 
 function isRow(value: unknown): value is PlainRow {
   const row = value as Partial<PlainRow> | null
-  return typeof row?.suite === 'string' && typeof row.p50Us === 'number' && Array.isArray(row.samplesUs)
+  return (
+    typeof row?.suite === 'string' &&
+    typeof row.p50Us === 'number' &&
+    typeof row.peer === 'boolean' &&
+    Array.isArray(row.samplesUs)
+  )
 }
 
 function notAReport(received: string, cause?: unknown): InputError {

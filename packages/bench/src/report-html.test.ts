@@ -13,7 +13,7 @@ describe('htmlFromReport', () => {
   })
 
   it('draws a distribution per group and a histogram and a strip per row, each described in words', () => {
-    expect(html.match(/<svg[^>]*aria-label="Distribution of latencies/g)).toHaveLength(6)
+    expect(html.match(/<svg[^>]*aria-label="Distribution of latencies/g)).toHaveLength(7)
     expect(html.match(/<svg[^>]*aria-label="Histogram of /g)).toHaveLength(report.rows.length)
     expect(html.match(/<svg class="strip"/g)).toHaveLength(report.rows.length)
     expect(html.match(/<svg(?![^>]*role="img")/g)).toBeNull()
@@ -51,17 +51,38 @@ describe('htmlFromReport', () => {
     expect(html).toContain('Install &lt;it&gt;.')
   })
 
+  it('shows how accurate and how large models are', () => {
+    const text = tableFromReport(report)
+    for (const figure of ['88.25 %', '98.50 %', '765 kB', '0.75']) {
+      expect(html).toContain(figure)
+      expect(text).toContain(figure)
+    }
+    expect(html).toContain('<th scope="col">top-1</th>')
+  })
+
   it('says so when nothing was measured', () => {
     expect(htmlFromReport({ ...report, rows: [] })).toContain('Environment')
   })
 })
 
 describe('tableFromReport', () => {
+  it('says so when INT8 gains nothing', () => {
+    const report = sampleReport()
+    const rows = report.rows.map((row) => (row.precision === 'int8' ? { ...row, ratioToPeer: 0.42 } : row))
+    expect(tableFromReport({ ...report, rows })).toMatch(
+      /2\.38x slower in INT8, .*it gains nothing here: keep the float/,
+    )
+    expect(tableFromReport(report)).not.toContain('gains nothing')
+  })
+
   it('shows every row, what it comes down to, and what is missing', () => {
     const text = tableFromReport(sampleReport())
     expect(text.match(/plain onnxruntime-node {2}/g)!.length).toBeGreaterThanOrEqual(6)
     expect(text).toMatch(/lowlat \(cpu\) .* 1\.04x faster/)
     expect(text).toMatch(/lowlat \(cpu\) .* 1\.8\d\dx time/)
+    expect(text).toMatch(/FP32 +88\.25 % +96\.50 % +– +– .* peer +14\.0 MB/)
+    expect(text).toMatch(/INT8 PTQ, auto +87\.50 % +97\.00 % +0\.75 +98\.50 % .* 2\.0\dx faster +765 kB/)
+    expect(text).toMatch(/2\.0\dx faster in INT8, a classifier.*: top-1 87\.50 % against 88\.25 %/)
     expect(text).toContain("cuda (fp32): The backend 'cuda' is not installed. Install <it>.")
     expect(text).toMatch(/≤ \d/)
   })

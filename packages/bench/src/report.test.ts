@@ -3,7 +3,7 @@ import { groupRows, jsonFromReport } from './report.ts'
 import { sampleReport } from './testing/sample-report.ts'
 
 const COLUMNS =
-  'suite subject model backend precision scenario batch p50Us p90Us p99Us p999Us throughput cpuUs eventLoopDelayP99Us peakRssBytes ratioToPeer samplesUs'
+  'suite subject model backend precision scenario batch p50Us p90Us p99Us p999Us throughput cpuUs eventLoopDelayP99Us peakRssBytes ratioToPeer peer top1 top5 drop agreement sizeBytes samplesUs'
 
 describe('jsonFromReport', () => {
   const report = sampleReport()
@@ -35,11 +35,24 @@ describe('jsonFromReport', () => {
   })
 })
 
+describe('the rows of the accuracy suite', () => {
+  const rows = JSON.parse(jsonFromReport(sampleReport())).rows as Record<string, unknown>[]
+
+  it('have accuracy and size, which the others have not', () => {
+    const [float, quantized] = rows.filter(({ suite }) => suite === 'accuracy')
+    expect(float).toMatchObject({ peer: true, precision: 'fp32', drop: 0, agreement: 100, sizeBytes: 13_970_264 })
+    expect(quantized).toMatchObject({ peer: false, precision: 'int8', top1: 87.5, top5: 97, drop: 0.75 })
+    for (const row of rows.filter(({ suite }) => suite !== 'accuracy')) {
+      expect(row).toMatchObject({ top1: null, top5: null, drop: null, agreement: null, sizeBytes: null })
+    }
+  })
+})
+
 describe('groupRows', () => {
   it('brings together what was measured in turns', () => {
     const { rows } = sampleReport()
     const groups = groupRows(rows)
-    expect(groups.map((group) => group.length)).toEqual([2, 2, 2, 2, 2, 2])
+    expect(groups.map((group) => group.length)).toEqual([2, 2, 2, 2, 2, 2, 2])
     expect(groups.flat()).toEqual(rows)
   })
 })

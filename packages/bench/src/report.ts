@@ -1,7 +1,7 @@
 import type { Environment } from './environment.ts'
 import type { ScenarioName } from './scenarios/definitions.ts'
 
-export const suiteNames = ['latency', 'overhead', 'preprocess', 'coldstart'] as const
+export const suiteNames = ['latency', 'overhead', 'preprocess', 'coldstart', 'accuracy'] as const
 export type SuiteName = (typeof suiteNames)[number]
 
 /** One subject in one situation. Times are microseconds. */
@@ -32,16 +32,30 @@ export interface Row {
    * throughput of the peer. 1 for the peer itself, above 1 is faster, null where no peer was measured.
    */
   readonly ratioToPeer: number | null
+  /** Whether the other rows of its group are compared with this one. */
+  readonly peer: boolean
+  /** Share of pictures, in percent, whose best class is the right one; null where accuracy was not measured. */
+  readonly top1: number | null
+  /** As `top1`, of the five best classes. */
+  readonly top5: number | null
+  /** What the peer's `top1` has more, in points. */
+  readonly drop: number | null
+  /** Share of pictures, in percent, that get the same class from the peer. */
+  readonly agreement: number | null
+  /** Of the model's file; null where no accuracy was measured. */
+  readonly sizeBytes: number | null
   /** Latency of every query (beyond 50,000, of every second, fourth, ...) as they completed; in preprocess, equal positions are the same round and image. */
   readonly samplesUs: Float64Array
 }
 
-/** A row, and what tables and charts need beside it. */
+/** A row, and what only the tables of its own run show. */
 export interface MeasuredRow extends Row {
-  readonly peer: boolean
   /** Rate of the Poisson arrivals, in the server scenario. */
   readonly offeredPerSecond?: number
 }
+
+/** The columns of a row that has no accuracy. */
+export const noAccuracy = { top1: null, top5: null, drop: null, agreement: null, sizeBytes: null } as const
 
 /** A backend (or a precision of it) that was asked for and cannot run here. */
 export interface Unavailable {
@@ -75,7 +89,9 @@ export interface Report extends Outcome {
 export function groupRows(rows: readonly MeasuredRow[]): MeasuredRow[][] {
   const groups = new Map<string, MeasuredRow[]>()
   for (const row of rows) {
-    const key = [row.suite, row.model, row.precision, row.scenario, row.batch].join('|')
+    // In accuracy, precisions are compared with each other.
+    const precision = row.suite === 'accuracy' ? row.backend : row.precision
+    const key = [row.suite, row.model, precision, row.scenario, row.batch].join('|')
     groups.set(key, [...(groups.get(key) ?? []), row])
   }
   return [...groups.values()]
@@ -104,8 +120,16 @@ function plainRow(row: MeasuredRow): Record<keyof Row, unknown> {
     eventLoopDelayP99Us: tenth(row.eventLoopDelayP99Us),
     peakRssBytes: row.peakRssBytes,
     ratioToPeer: row.ratioToPeer === null ? null : Number(row.ratioToPeer.toPrecision(5)),
+    peer: row.peer,
+    top1: hundredth(row.top1),
+    top5: hundredth(row.top5),
+    drop: hundredth(row.drop),
+    agreement: hundredth(row.agreement),
+    sizeBytes: row.sizeBytes,
     samplesUs: Array.from(row.samplesUs, tenth),
   }
 }
 
 const tenth = (value: number) => Math.round(value * 10) / 10
+
+const hundredth = (value: number | null) => (value === null ? null : Math.round(value * 100) / 100)

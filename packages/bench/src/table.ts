@@ -1,14 +1,30 @@
 import Table from 'cli-table3'
 import type { Environment } from './environment.ts'
-import { formatBytes, formatPercentile, formatRate, formatSpeedUp, formatTime } from './format.ts'
+import {
+  formatBytes,
+  formatFileSize,
+  formatPercent,
+  formatPercentile,
+  formatPoints,
+  formatRate,
+  formatSpeedUp,
+  formatTime,
+} from './format.ts'
 import { highlightsOf } from './highlights.ts'
-import { groupRows, type MeasuredRow, type Report, suiteNames } from './report.ts'
+import { groupRows, type MeasuredRow, type Report, type SuiteName, suiteNames } from './report.ts'
 
-/** The columns of the terminal's and of the HTML report's tables. */
-export const columns: readonly { readonly head: string; readonly cell: (row: MeasuredRow) => string }[] = [
-  { head: 'p50', cell: (row) => formatTime(row.p50Us) },
+interface Column {
+  readonly head: string
+  readonly cell: (row: MeasuredRow) => string
+}
+
+const p50: Column = { head: 'p50', cell: (row) => formatTime(row.p50Us) }
+const p99: Column = { head: 'p99', cell: (row) => formatPercentile(row.p99Us, 0.99, row.samplesUs.length) }
+
+const latencyColumns: readonly Column[] = [
+  p50,
   { head: 'p90', cell: (row) => formatPercentile(row.p90Us, 0.9, row.samplesUs.length) },
-  { head: 'p99', cell: (row) => formatPercentile(row.p99Us, 0.99, row.samplesUs.length) },
+  p99,
   { head: 'p99.9', cell: (row) => formatPercentile(row.p999Us, 0.999, row.samplesUs.length) },
   { head: 'per s', cell: (row) => formatRate(row.throughput) },
   { head: 'CPU', cell: (row) => formatTime(row.cpuUs) },
@@ -17,9 +33,25 @@ export const columns: readonly { readonly head: string; readonly cell: (row: Mea
   { head: 'vs peer', cell: comparison },
 ]
 
+const accuracyColumns: readonly Column[] = [
+  { head: 'top-1', cell: ({ top1 }) => formatPercent(top1) },
+  { head: 'top-5', cell: ({ top5 }) => formatPercent(top5) },
+  { head: 'drop', cell: ({ peer, drop }) => (peer ? '–' : formatPoints(drop)) },
+  { head: 'agrees', cell: ({ peer, agreement }) => (peer ? '–' : formatPercent(agreement)) },
+  p50,
+  p99,
+  { head: 'vs FP32', cell: comparison },
+  { head: 'file', cell: ({ sizeBytes }) => (sizeBytes === null ? '–' : formatFileSize(sizeBytes)) },
+]
+
+/** The columns of the terminal's, the documentation's and the HTML report's tables. */
+export const columnsOf = (suite: SuiteName): readonly Column[] =>
+  suite === 'accuracy' ? accuracyColumns : latencyColumns
+
 export const legend = [
   'vs peer: p50 of the peer / p50 of the row (offline: throughput); overhead: time of the row / time of the peer',
   'CPU: all threads of the process, per image · loop p99: how late a timer fires · RSS: peak of the process (preprocess: one for all rows)',
+  'accuracy: drop: points of top-1 less than FP32 · agrees: pictures with the class that FP32 gives · one thread each',
   '≤: the maximum, where there are too few samples for the percentile (10 for p90, 100 for p99, 1000 for p99.9)',
 ]
 
@@ -48,10 +80,12 @@ export function tableFromReport(report: Report): string {
 /** The situation of a group of rows, in one line. */
 export function titleOf(row: MeasuredRow): string {
   const rate = row.offeredPerSecond === undefined ? '' : ` at ${formatRate(row.offeredPerSecond)}/s`
+  if (row.suite === 'accuracy') return `${row.model} · ${row.backend}`
   return `${row.model} · ${row.precision} · ${row.scenario}${rate} · batch ${row.batch}`
 }
 
 function tableOf(rows: readonly MeasuredRow[]): string {
+  const columns = columnsOf(rows[0]!.suite)
   const table = new Table({
     head: ['', ...columns.map(({ head }) => head)],
     colAligns: ['left', ...columns.map(() => 'right' as const)],
@@ -75,9 +109,9 @@ const noLines = Object.fromEntries(
     .map((name) => [name, name === 'middle' ? ' ' : '']),
 )
 
-/** Subject and backend. */
-export function labelOf({ subject, backend }: MeasuredRow): string {
-  return backend === 'none' ? subject : `${subject} (${backend})`
+/** Subject, and backend unless all rows have the same. */
+export function labelOf({ suite, subject, backend }: MeasuredRow): string {
+  return backend === 'none' || suite === 'accuracy' ? subject : `${subject} (${backend})`
 }
 
 function comparison(row: MeasuredRow): string {

@@ -30,7 +30,10 @@ export async function createLowlat(load: Load, spec: SessionSpec): Promise<Subje
     ...(spec.warmup !== undefined && { warmup: spec.warmup }),
   })
   const run = load.jpegs ? await imageRunner(session, load) : tensorRunner(session, load)
-  return { run, dispose: () => session.dispose() }
+  const rehearse = async (index: number) => {
+    await run(index)
+  }
+  return { run, ...(spec.rehearse && { prepare: rehearse }), dispose: () => session.dispose() }
 }
 
 /** One profile at exactly the shapes that are going to run. */

@@ -45,6 +45,8 @@ export interface SessionSpec {
   readonly cacheFolder?: string
   readonly backendOptions?: Readonly<Record<string, Readonly<Record<string, unknown>>>>
   readonly warmup?: boolean
+  /** Where rows are paired, run once before each measured run: the model has the caches that it has in a service. */
+  readonly rehearse?: boolean
 }
 
 /** Something that answers requests, measured from outside. */

@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import type { Precision } from '@lowlat/core'
+import type { AccuracyTask } from '../accuracy/task.ts'
 import type { JpegSet } from '../images.ts'
 import type { Outcome } from '../report.ts'
 import type { ScenarioName } from '../scenarios/definitions.ts'
@@ -9,6 +10,8 @@ import type { ModelFacts } from '../subjects/spec.ts'
 export interface SuiteSettings {
   readonly model: ModelFacts
   readonly tinyModel: ModelFacts
+  /** Absent where the accuracy suite does not run. */
+  readonly accuracy?: AccuracyTask | undefined
   readonly jpegs: JpegSet
   readonly backends: readonly string[]
   readonly precisions: readonly Precision[]

@@ -1,7 +1,8 @@
 import { uniformFloat64 } from 'pure-rand/distribution/uniformFloat64'
 import { mersenne } from 'pure-rand/generator/mersenne'
+import { AUTO_SUBJECT, FLOAT_SUBJECT } from '../accuracy/variants.ts'
 import { withRatios } from '../group.ts'
-import type { MeasuredRow, Report } from '../report.ts'
+import { type MeasuredRow, noAccuracy, type Report } from '../report.ts'
 import { summarize } from '../statistics.ts'
 
 /** A report as a run of the bench gives it, from made-up samples. */
@@ -32,6 +33,7 @@ export function sampleReport(): Report {
       ...pair('overhead', 'single-stream', 9, 5, 8000),
       ...pair('preprocess', 'single-stream', 2500, 2800, 1500),
       ...pair('coldstart', 'load + first run', 150_000, 340_000, 8),
+      ...accuracyRows(),
     ],
     unavailable: [
       { backend: 'cuda', precision: 'fp32', reason: "The backend 'cuda' is not installed.", remedy: 'Install <it>.' },
@@ -54,6 +56,42 @@ function pair(
   ])
 }
 
+function accuracyRows(): MeasuredRow[] {
+  const common = {
+    suite: 'accuracy',
+    scenario: 'single-stream',
+    model: 'a classifier, 400 pictures',
+    backend: 'cpu',
+    batch: 1,
+  } as const
+  return withRatios([
+    {
+      ...common,
+      ...figures(12_000, 150),
+      subject: FLOAT_SUBJECT,
+      precision: 'fp32',
+      peer: true,
+      top1: 88.25,
+      top5: 96.5,
+      drop: 0,
+      agreement: 100,
+      sizeBytes: 13_970_264,
+    },
+    {
+      ...common,
+      ...figures(6000, 150),
+      subject: AUTO_SUBJECT,
+      precision: 'int8',
+      peer: false,
+      top1: 87.5,
+      top5: 97,
+      drop: 0.75,
+      agreement: 98.5,
+      sizeBytes: 765_432,
+    },
+  ])
+}
+
 /** Samples around `centreUs` with a long upper tail, as latencies have. */
 function figures(centreUs: number, count: number) {
   const random = mersenne(centreUs)
@@ -72,6 +110,7 @@ function figures(centreUs: number, count: number) {
     eventLoopDelayP99Us: 150,
     peakRssBytes: 3e8,
     ratioToPeer: null,
+    ...noAccuracy,
     samplesUs,
   }
 }
