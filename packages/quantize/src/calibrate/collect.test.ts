@@ -47,6 +47,11 @@ describe('collectStatistics', () => {
     expect(graph.outputs).toHaveLength(1)
   })
 
+  it('counts inputs alone', async () => {
+    const table = await collectStatistics(model().graph, ['x'], batches(1), { backend })
+    expect(table.histograms.get('x')?.counts).toEqual(histogramOf(rows.flatMap((row) => [...row])).counts)
+  })
+
   it('gives the same whatever the batch size', async () => {
     const { graph, rectified } = model()
     const tables = await Promise.all(

@@ -54,7 +54,10 @@ export async function visitValues(
 ): Promise<number> {
   const { backend = 'cpu', signal, onSample } = options
   const graph = withOutputs(source, values)
-  const computed = graph.outputs.map((value) => value.name).filter((name) => values.includes(name))
+  const names = graph.outputs.map((value) => value.name)
+  const computed = names.filter((name) => values.includes(name))
+  // Where only inputs are looked at the model still runs: what it refuses is no sample.
+  const outputs = computed.length > 0 ? computed : names
   const bytes = onnxFromGraph(graph)
   await using session = await createSession(bytes, { backend, cache: false, warmup: false, signal })
   let count = 0
@@ -64,7 +67,7 @@ export async function visitValues(
     signal?.throwIfAborted()
     await running
     const sample = count++
-    const fetches = session.run(feeds, { outputs: computed, ...(signal && { signal }) })
+    const fetches = session.run(feeds, { outputs, ...(signal && { signal }) })
     const before = visited
     running = fetches.then(() => {})
     visited = Promise.all([fetches, before]).then(async ([all]) => {
