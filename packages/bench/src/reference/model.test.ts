@@ -30,7 +30,7 @@ async function top1(path: string): Promise<number> {
 const statedTop1 = { fp32: 88, qat: 88 }
 
 describe.each(Object.keys(referenceModels) as (keyof typeof referenceModels)[])('the reference model, %s', (name) => {
-  const path = referenceModels[name]
+  const { path } = referenceModels[name]
 
   it('takes any number of pictures and has a logit per class', async () => {
     const { inputs, outputs } = describeModel(await readFile(path))
