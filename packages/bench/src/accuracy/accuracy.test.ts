@@ -24,7 +24,7 @@ type OwnChoice = Extract<AccuracyChoice, { kind: 'files' }>
 
 const choice = (changes: Partial<OwnChoice> = {}): OwnChoice => ({
   kind: 'files',
-  model: referenceModels.fp32,
+  model: referenceModels.fp32.path,
   data: join(folder, 'data'),
   preprocess: referenceImage,
   classOffset: 0,
@@ -80,7 +80,7 @@ describe('AccuracyHost', () => {
     const task = await prepareAccuracy(choice())
     const host = await AccuracyHost.open({ task, target: 'cpu', folder })
     const files = [await host.prepare(float), await host.prepare(quantized)]
-    expect(files[0]!.path).toBe(referenceModels.fp32)
+    expect(files[0]!.path).toBe(referenceModels.fp32.path)
     expect(files[0]!.inputs).toMatchObject([{ name: 'input', shape: [1, 3, 64, 64] }])
     expect(files[1]!.sizeBytes).toBeLessThan(0.5 * files[0]!.sizeBytes)
 

@@ -46,8 +46,8 @@ export async function prepareAccuracy(choice: AccuracyChoice): Promise<AccuracyT
 function referenceTask(count: number): AccuracyTask {
   return {
     label: `reference model, ${referenceClasses.length} classes, ${count} pictures`,
-    model: referenceModels.fp32,
-    qat: referenceModels.qat,
+    model: referenceModels.fp32.path,
+    qat: referenceModels.qat.path,
     image: referenceImage,
     calibration: { kind: 'reference', split: 'calibration', count: REFERENCE_CALIBRATION },
     evaluation: { kind: 'reference', split: 'evaluation', count },
