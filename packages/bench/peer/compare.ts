@@ -16,7 +16,8 @@ import { type Case, cases } from './cases.ts'
 import { agreementOf, type Score, scoreOf } from './score.ts'
 
 const run = promisify(execFile)
-const beside = (name: string) => fileURLToPath(new URL(name, import.meta.url))
+const peerScript = fileURLToPath(new URL('./quantize_peer.py', import.meta.url))
+const ownScript = fileURLToPath(import.meta.resolve('./quantize-own.ts'))
 
 const methods = ['minmax', 'entropy', 'percentile']
 const schemes = ['u8s8-channel', 'u8s8-tensor', 's8s8-channel']
@@ -85,7 +86,7 @@ async function compare(name: string): Promise<string[]> {
         const recipe = `${method} ${scheme}`
         const args = ['--model', example.model, '--samples', folder, '--method', method, '--scheme', scheme]
         const output = join(folder, `${method}-${scheme}.onnx`)
-        const command = [python, beside('quantize_peer.py'), ...args, '--output', output]
+        const command = [python, peerScript, ...args, '--output', output]
         peers.push(...(await attempt(recipe, command, output, example)))
       }
     }
@@ -93,7 +94,7 @@ async function compare(name: string): Promise<string[]> {
     for (const target of targets) {
       const output = join(folder, `lowlat-${target}.onnx`)
       const node = [process.execPath, '--conditions=@lowlat/source', '--import', 'tsx']
-      const command = [...node, beside('quantize_own.ts'), name, target, output]
+      const command = [...node, ownScript, name, target, output]
       own.push(...(await attempt(`lowlat, auto, for ${target}`, command, output, example)))
     }
     const ranked = peers.sort((a, b) => quality(b, float) - quality(a, float))
