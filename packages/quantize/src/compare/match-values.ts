@@ -22,9 +22,13 @@ export function matchValues(a: Graph, b: Graph): readonly ValuePair[] {
   const candidates = new Candidates(b)
   const pairs: ValuePair[] = []
   const compared = new Set<Value>()
-  const inner = a.nodes.filter(isMeasured).flatMap((node) => node.outputs.filter((value) => value && isFloat(value)))
+  const outputs = new Set(a.outputs)
+  const inner = a.nodes.flatMap((node) => {
+    const values = node.outputs.flatMap((value) => (value && isFloat(value) ? value : []))
+    return isMeasured(node) ? values : values.filter((value) => outputs.has(value))
+  })
   for (const value of inner) {
-    if (!value || compared.has(value)) continue
+    if (compared.has(value)) continue
     const match = candidates.find(value)
     if (!match) continue
     const behind = match.isQuantized ? rectified(value) : value
@@ -33,8 +37,8 @@ export function matchValues(a: Graph, b: Graph): readonly ValuePair[] {
     compared.add(behind)
     pairs.push({ a: behind.name, b: match.value.name })
   }
-  const outputs = new Set(a.outputs.map((value) => value.name))
-  if (pairs.some((pair) => !outputs.has(pair.a)) || inner.every((value) => outputs.has(value!.name))) return pairs
+  const names = new Set(a.outputs.map((value) => value.name))
+  if (pairs.some((pair) => !names.has(pair.a)) || inner.every((value) => names.has(value.name))) return pairs
   throw new InputError('INVALID_ARGUMENT', {
     message: `Expected models with values of equal names, got ${inner.length} values of which none is in the other model${
       pairs.length === 0 ? '' : ` but the outputs ${pairs.map((pair) => `'${pair.a}'`).join(', ')}`
@@ -86,7 +90,7 @@ class Candidates {
   }
 }
 
-/** Follows QuantizeLinear, and a rectifier of its integers, to DequantizeLinear. */
+/** Follows a rectifier, QuantizeLinear, and a rectifier of its integers, to DequantizeLinear. */
 function dequantized(value: Value): Value | undefined {
   for (const use of value.uses) {
     if (use.kind !== 'node' || use.index !== 0) continue
@@ -95,5 +99,6 @@ function dequantized(value: Value): Value | undefined {
     const isInteger = !isFloat(value)
     if (opType === 'QuantizeLinear' || (opType === 'Clip' && isInteger)) return dequantized(outputs[0]!)
   }
-  return undefined
+  const behind = rectified(value)
+  return behind === value ? undefined : dequantized(behind)
 }

@@ -7,7 +7,7 @@ export const LARGEST_FLOAT16 = 65504
 /** Twenty times what rounding to 11 bits loses. */
 const TOLERANCE = 0.01
 
-export type Problem = 'overflow' | 'underflow'
+type Problem = 'overflow' | 'underflow'
 
 /** Constants as float16, each converted once. */
 export class HalfConstants {

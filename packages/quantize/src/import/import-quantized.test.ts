@@ -188,6 +188,28 @@ describe('importQuantized', () => {
     expect(operators.get('QLinearAdd')).toBe(1)
   })
 
+  it('folds BatchNormalization that training left behind a layer into scales and bias', async () => {
+    const g = new QuantizedBuilder({ opset: 13 })
+    const x = g.fake(g.input('image', 'float32', ['batch', 3, 8, 8]), 0.02, 0, 'int8')
+    const product = g.op('Conv', [x, g.fakeWeight(g.weights('weight', [4, 3, 3, 3], 0.2), 0)], attributes)
+    const statistics = [
+      [1, -0.5, 0, 2],
+      [0.1, 0.2, 0.3, -0.1],
+      [0.5, -0.5, 0.2, 0],
+      [1, 2, 0.5, 0.1],
+    ]
+    const normalized = g.op('BatchNormalization', [
+      product,
+      ...statistics.map((values) => g.floats('statistic', values)),
+    ])
+    g.output('y', g.fake(g.op('Relu', [normalized]), 0.02, 0, 'int8'), 'float32', ['batch', 4, 8, 8])
+    const { graph, report } = importQuantized(g.graph)
+    expect(graph.nodes.map((node) => node.opType)).not.toContain('BatchNormalization')
+    expect(report.floatLayers).toEqual([])
+    expect(await stepsBetween(g.graph, graph, 0.02)).toBeLessThan(1.01)
+    await expectIntegerThroughout(graph)
+  })
+
   it('keeps models of ModelOpt as they are for TensorRT: float biases, rectifiers in front of Q/DQ', async () => {
     const source = modelOpt()
     const { graph, report } = importQuantized(source, { target: 'trt' })

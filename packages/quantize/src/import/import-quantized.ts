@@ -3,6 +3,7 @@ import { cloneGraph, type Graph, inferTypes, runPasses } from '@lowlat/onnx'
 import type { Target } from '../targets/recipe.ts'
 import { encloseMovements } from './enclose-movements.ts'
 import { expandOperators } from './expand-operators.ts'
+import { foldBatchNormalization } from './fold-batch-normalization.ts'
 import { normalizeParameters } from './normalize-parameters.ts'
 import { rearrangeWeights } from './rearrange-weights.ts'
 import { coverageOf, type ImportReport, styleOf } from './report.ts'
@@ -34,6 +35,7 @@ export function importQuantized(source: Graph, options: ImportOptions = {}): Imp
   encloseMovements(graph)
   runPasses(graph)
   rearrangeWeights(graph)
+  foldBatchNormalization(graph)
   inferTypes(graph)
   const coverage = coverageOf(graph)
   if (coverage.activationTypes.length + coverage.weightTypes.length + coverage.otherOperators.length === 0) {
