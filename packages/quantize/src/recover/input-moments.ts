@@ -17,8 +17,9 @@ export interface InputMomentsOptions {
 export class InputMoments {
   /** Sums of x * transpose(x) per group, [inputs, inputs]; the lower triangle. */
   readonly #products: Float64Array[]
-  /** Sums of x per group. */
+  /** Sums of x per group, as the layer sees it and as it is in float. */
   readonly #sums: Float64Array[]
+  readonly #floatSums: Float64Array[]
   #count = 0
   readonly #geometry: LayerGeometry
   readonly #vector: Float64Array
@@ -31,6 +32,7 @@ export class InputMoments {
     this.#positions = positions
     this.#products = !covariance ? [] : Array.from({ length: groups }, () => new Float64Array(inputs * inputs))
     this.#sums = Array.from({ length: groups }, () => new Float64Array(inputs))
+    this.#floatSums = Array.from({ length: groups }, () => new Float64Array(inputs))
     this.#vector = new Float64Array(inputs)
   }
 
@@ -43,6 +45,7 @@ export class InputMoments {
     for (let at = 0; at < reader.positions; at += step) {
       for (let group = 0; group < groups; group++) {
         reader.read(data, Math.floor(at), group, this.#vector)
+        addVector(this.#floatSums[group]!, this.#vector)
         if (quantization) fakeQuantize(this.#vector, quantization)
         addVector(this.#sums[group]!, this.#vector)
         const products = this.#products[group]
@@ -52,8 +55,14 @@ export class InputMoments {
     }
   }
 
+  /** E[x], of the inputs as the layer sees them. */
   mean(group: number): Float64Array {
     return this.#sums[group]!.map((sum) => sum / Math.max(1, this.#count))
+  }
+
+  /** E[x] of the inputs before they were quantized. */
+  floatMean(group: number): Float64Array {
+    return this.#floatSums[group]!.map((sum) => sum / Math.max(1, this.#count))
   }
 
   /** E[x * transpose(x)] - E[x] * E[transpose(x)], [inputs, inputs]. */

@@ -41,9 +41,9 @@ export function roundWeights(
 }
 
 /**
- * What has to be added to the bias, per output channel, for the layer's mean output to be that of the float weights on the
- * same inputs: (W - dequantized W) * E[x] (Nagel et al. 2019, "Data-Free Quantization Through Weight Equalization and
- * Bias Correction").
+ * What has to be added to the bias, per output channel, for the layer's mean output to be that of the float weights on
+ * float inputs: W * E[x] - dequantized W * E[quantized x] (Nagel et al. 2019, "Data-Free Quantization Through Weight
+ * Equalization and Bias Correction"; with the shift that rounding the inputs brings, where many are nearly zero).
  */
 export function biasShift(
   weight: Tensor,
@@ -56,11 +56,12 @@ export function biasShift(
   const shift = new Float32Array(groups * rows)
   for (let group = 0; group < groups; group++) {
     const mean = moments.mean(group)
+    const floatMean = moments.floatMean(group)
     for (let row = group * rows; row < (group + 1) * rows; row++) {
       let sum = 0
       for (let i = 0; i < inputs; i++) {
         const at = transposed ? i * rows + row : row * inputs + i
-        sum += (float[at]! - real[at]!) * mean[i]!
+        sum += float[at]! * floatMean[i]! - real[at]! * mean[i]!
       }
       shift[row] = sum
     }
