@@ -47,7 +47,9 @@ const { model: quantized, report } = await quantize(model, {
 })
 
 const { choice, error, speed, warnings } = report
-console.log(`chosen: ${choice.method}; the outputs keep ${error.sqnrDb.toFixed(1)} dB, cosine ${error.cosine.toFixed(4)}`)
+console.log(
+  `chosen: ${choice.method}; the outputs keep ${error.sqnrDb.toFixed(1)} dB, cosine ${error.cosine.toFixed(4)}`,
+)
 if (speed) {
   const [float, integer] = [speed.floatUs, speed.quantizedUs].map((us) => (us / 1000).toFixed(2))
   console.log(`one thread: ${float} ms in FP32, ${integer} ms in INT8, ${speed.speedup.toFixed(2)}x`)

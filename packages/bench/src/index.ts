@@ -13,6 +13,13 @@ export { truthsFromYolo } from './metrics/yolo-labels.ts'
 export { type BenchOptions, parseCommandLine } from './options.ts'
 export { reportFromJson } from './read-report.ts'
 export {
+  type ReferencePicture,
+  type ReferenceSplit,
+  referenceClasses,
+  referenceDataset,
+} from './reference/dataset.ts'
+export { referenceImage, referenceModels } from './reference/model.ts'
+export {
   type Failure,
   jsonFromReport,
   type MeasuredRow,

@@ -3,6 +3,25 @@ export { type CollectOptions, collectStatistics } from './calibrate/collect.ts'
 export type { Range, Scheme } from './calibrate/scheme.ts'
 export { CalibrationTable } from './calibrate/table.ts'
 export type { CalibrationMethod, Choice, Trial } from './choose/search.ts'
+export {
+  type ComparedValue,
+  type CompareOptions,
+  type Comparison,
+  compareModels,
+} from './compare/compare-models.ts'
+export type { ValuePair } from './compare/match-values.ts'
+export { tableFromComparison } from './compare/table.ts'
+export {
+  convertToFloat16,
+  type Float16Model,
+  type Float16Options,
+  type Float16Report,
+  type KeptNode,
+} from './fp16/convert.ts'
+export { type Imported, type ImportOptions, importQuantized } from './import/import-quantized.ts'
+export { type FloatLayer, type ImportReport, type QuantizationStyle, textFromImport } from './import/report.ts'
+export type { Rounding } from './import/symmetric.ts'
+export { type TranslateOptions, type Translation, translate } from './import/translate.ts'
 export { type LabelledSample, top1Metric } from './measure/metrics.ts'
 export { OutputError, type OutputErrorReport } from './measure/output-error.ts'
 export { Histogram, type HistogramData } from './observe/histogram.ts'

@@ -4,7 +4,7 @@ import { type Graph, graphFromModel, modelFromGraph, onnxFromGraph } from '@lowl
 import { Histogram } from '../observe/histogram.ts'
 import { CalibrationTable } from './table.ts'
 
-export interface VisitOptions {
+interface VisitOptions {
   /** Where the float model runs; default 'cpu'. */
   readonly backend?: string | Backend
   readonly signal?: AbortSignal | undefined

@@ -44,7 +44,7 @@ export interface Candidate extends Trial {
   readonly parameters: QuantizationParameters
 }
 
-export interface SearchTask {
+interface SearchTask {
   readonly graph: Graph
   readonly sites: Sites
   readonly recipe: Recipe

@@ -13,7 +13,7 @@ export interface Sensitivity {
   readonly error: OutputErrorReport
 }
 
-export interface SensitivityTask {
+interface SensitivityTask {
   readonly sites: Sites
   readonly parameters: QuantizationParameters
   /** With switchable weights, made from these parameters. */

@@ -15,7 +15,7 @@ export const controls = {
   weightsEnabled: 'lowlat.weightsEnabled',
 } as const
 
-export interface SimulationGraphOptions {
+interface SimulationGraphOptions {
   readonly activationType: QuantizedType
   /** Weights to simulate, by node; the others stay float. */
   readonly weights: ReadonlyMap<string, WeightParameters>

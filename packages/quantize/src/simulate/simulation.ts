@@ -3,7 +3,7 @@ import { type Graph, onnxFromGraph } from '@lowlat/onnx'
 import type { ActivationParameters, ActivationSite, QuantizedType, Sites, WeightParameters } from '../sites.ts'
 import { controls, simulationGraph } from './simulation-graph.ts'
 
-export interface SimulationOptions {
+interface SimulationOptions {
   /** Type of the activations; default 'uint8'. */
   readonly activationType?: QuantizedType
   /** Weights to simulate, by node; none when absent. */
