@@ -122,7 +122,7 @@ async function attempt(
     const cost = JSON.parse(stdout.trim().split('\n').at(-1)!) as Omit<Quantized, 'recipe' | 'score'>
     return [{ ...cost, recipe, score: await scoreOf(output, example) }]
   } catch (error) {
-    process.stderr.write(`${recipe} failed: ${messageOf(error).trim().split('\n').at(-1)}\n`)
+    process.stderr.write(`${recipe} failed: ${messageOf(error).trim()}\n`)
     return []
   }
 }
