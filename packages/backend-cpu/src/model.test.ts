@@ -1,8 +1,8 @@
 import { mkdtemp, rm, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type Backend, createSession, type Precision, Tensor } from '@lowlat/core'
-import { decodeModel, encodeModel, type ModelProto } from '@lowlat/onnx'
+import { type Backend, createSession, type Feeds, type Fetches, type Precision, Tensor } from '@lowlat/core'
+import { decodeModel, encodeModel, type ModelProto, type TensorProto } from '@lowlat/onnx'
 import { denseModel, gatherModel, identityModel, smallModel, sumModel } from '@lowlat/testing'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createBackend } from './backend.ts'
@@ -125,7 +125,7 @@ describe('weights in files of their own', () => {
     expect(compiles).toBe(2)
   })
 
-  const inFile = (name: string) => ({
+  const inFile = (name: string): TensorProto => ({
     name,
     dataType: 1,
     dims: [1024n],
@@ -136,12 +136,18 @@ describe('weights in files of their own', () => {
       { key: 'length', value: '4096' },
     ],
   })
+  const inModel = (name: string): TensorProto => ({
+    name,
+    dataType: 1,
+    dims: [1024n],
+    rawData: new Tensor('float32', [1024], new Float32Array(1024).fill(2)).bytes,
+  })
   const info = (name: string, elemType: number, dims: bigint[]) => ({
     name,
     type: { tensorType: { elemType, shape: { dim: dims.map((dimValue) => ({ dimValue })) } } },
   })
   /** y = x + weights, in a branch of an If; or the weights themselves, from a Constant, in the other one. */
-  const branches: ModelProto = {
+  const branches = (weightsNamed: (name: string) => TensorProto): ModelProto => ({
     irVersion: 8n,
     opsetImport: [{ domain: '', version: 13n }],
     graph: {
@@ -160,7 +166,7 @@ describe('weights in files of their own', () => {
               g: {
                 name: 'then',
                 node: [{ opType: 'Add', input: ['x', 'weights'], output: ['added'] }],
-                initializer: [inFile('weights')],
+                initializer: [weightsNamed('weights')],
                 output: [info('added', 1, [1024n])],
               },
             },
@@ -170,7 +176,7 @@ describe('weights in files of their own', () => {
               g: {
                 name: 'else',
                 node: [
-                  { opType: 'Constant', output: ['c'], attribute: [{ name: 'value', type: 4, t: inFile('c') }] },
+                  { opType: 'Constant', output: ['c'], attribute: [{ name: 'value', type: 4, t: weightsNamed('c') }] },
                   { opType: 'Identity', input: ['c'], output: ['constant'] },
                 ],
                 output: [info('constant', 1, [1024n])],
@@ -180,11 +186,21 @@ describe('weights in files of their own', () => {
         },
       ],
     },
+  })
+  const expectBranches = async (run: (feeds: Feeds) => Promise<Fetches>) => {
+    const x = new Tensor('float32', [1024], new Float32Array(1024).fill(5))
+    for (const [sum, expected] of [
+      [1, 7],
+      [0, 2],
+    ] as const) {
+      const { y } = await run({ x, sum: new Tensor('bool', [], Uint8Array.of(sum)) })
+      expect(new Set(y!.toFloat32())).toEqual(new Set([expected]))
+    }
   }
 
   it('are found for the branches of an If, too, and for constants', async () => {
     const path = join(folder, 'branches.onnx')
-    await writeFile(path, encodeModel(branches))
+    await writeFile(path, encodeModel(branches(inFile)))
     await writeFile(join(folder, 'branches.bin'), new Float32Array(2048).fill(2, 1024))
     const workFolder = await mkdtemp(join(folder, 'work-'))
     const options = { precision: 'model', profiles: [], backendOptions: {}, workFolder } as const
@@ -194,13 +210,24 @@ describe('weights in files of their own', () => {
     for (const placement of ['worker', 'inline'] as const) {
       await using engine = await createBackend().load(plan, { backendOptions: { placement } })
       await using context = await engine.createContext()
-      const x = new Tensor('float32', [1024], new Float32Array(1024).fill(5))
-      for (const [sum, expected] of [
-        [1, 7],
-        [0, 2],
-      ] as const) {
-        const { y } = await context.run({ x, sum: new Tensor('bool', [], Uint8Array.of(sum)) })
-        expect(new Set(y!.toFloat32())).toEqual(new Set([expected]))
+      await expectBranches((feeds) => context.run(feeds))
+    }
+  })
+
+  it.each([
+    ['in a file', inFile],
+    ['in the model', inModel],
+  ])('of branches open through the plan cache, %s', async (_, weightsNamed) => {
+    const place = await mkdtemp(join(folder, 'cached-'))
+    const path = join(place, 'branches.onnx')
+    await writeFile(path, encodeModel(branches(weightsNamed)))
+    await writeFile(join(place, 'branches.bin'), new Float32Array(2048).fill(2, 1024))
+    for (const placement of ['worker', 'inline'] as const) {
+      const cache = { folder: join(place, placement) }
+      for (const _ of ['cold', 'warm']) {
+        const options = { backend: createBackend(), cache, backendOptions: { cpu: { placement } } }
+        await using session = await createSession(path, options)
+        await expectBranches((feeds) => session.run(feeds))
       }
     }
   })
@@ -210,7 +237,7 @@ describe('weights in files of their own', () => {
       code: 'MODEL_UNSUPPORTED',
       remedy: expect.stringContaining('path'),
     })
-    await expect(compile(encodeModel(branches))).rejects.toMatchObject({ code: 'MODEL_UNSUPPORTED' })
+    await expect(compile(encodeModel(branches(inFile)))).rejects.toMatchObject({ code: 'MODEL_UNSUPPORTED' })
   })
 })
 

@@ -2,7 +2,7 @@ import { type FileHandle, open, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ModelError, payloadFileName } from '@lowlat/core'
 import { decodeModel, encodeModel, type GraphProto, type TensorProto } from '@lowlat/onnx'
-import { mapGraphs } from './map-graphs.ts'
+import { mapInnerGraphs } from './map-graphs.ts'
 import { footerOf } from './plan-file.ts'
 
 /** A cache line, and the widest vector. */
@@ -22,61 +22,75 @@ interface PlanSources {
   readonly modelFolder: string
 }
 
-/** Writes a plan's file to `path`, which must be named as payloads are. */
+/**
+ * Writes a plan's file to `path`, which must be named as payloads are. The weights of the graphs inside `If`, `Loop` and
+ * `Scan` stay in the model: the library opens their file by its path and refuses hard links, which the plan cache makes.
+ */
 export async function writePlanFile({ optimizedPath, modelFolder }: PlanSources, path: string): Promise<void> {
-  const model = decodeModel(await readFile(optimizedPath))
+  const { graph = {}, ...model } = decodeModel(await readFile(optimizedPath))
   const file = await open(path, 'wx')
   try {
     let end = 0
     const place = async (tensor: TensorProto): Promise<TensorProto> => {
-      const { rawData, externalData: elsewhere = [], ...rest } = tensor
-      const external = tensor.dataLocation === EXTERNAL
+      const { rawData, externalData: elsewhere, ...rest } = tensor
       const smallest = tensor.dataType === INT64 ? SMALLEST_INTEGERS : SMALLEST_WEIGHT
-      if (!external && (rawData === undefined || rawData.byteLength < smallest)) return tensor
+      if (!isExternal(tensor) && (rawData === undefined || rawData.byteLength < smallest)) return tensor
       const offset = Math.ceil(end / ALIGNMENT) * ALIGNMENT
-      const length = external ? await copyFrom(modelFolder, elsewhere, file, offset) : rawData!.byteLength
-      if (!external) await writeAll(file, rawData!, offset)
-      end = offset + length
+      end = offset
+      for await (const chunk of isExternal(tensor) ? chunksOf(modelFolder, elsewhere) : [rawData!]) {
+        await writeAll(file, chunk, end)
+        end += chunk.byteLength
+      }
       const externalData = [
         { key: 'location', value: payloadFileName },
         { key: 'offset', value: String(offset) },
-        { key: 'length', value: String(length) },
+        { key: 'length', value: String(end - offset) },
       ]
       return { ...rest, dataLocation: EXTERNAL, externalData }
     }
-    const placeAll = async (graph: GraphProto): Promise<GraphProto> => {
-      const initializer: TensorProto[] = []
-      for (const tensor of graph.initializer ?? []) initializer.push(await place(tensor))
-      return { ...graph, initializer }
+    const inline = async (tensor: TensorProto): Promise<TensorProto> => {
+      if (!isExternal(tensor)) return tensor
+      const { externalData: elsewhere, dataLocation: _, ...rest } = tensor
+      const chunks: Uint8Array[] = []
+      for await (const chunk of chunksOf(modelFolder, elsewhere)) chunks.push(chunk)
+      return { ...rest, rawData: Buffer.concat(chunks) }
     }
-    const graph = encodeModel({ ...model, graph: await mapGraphs(model.graph ?? {}, placeAll) })
-    await writeAll(file, graph, end)
-    await writeAll(file, footerOf(end, graph.byteLength), end + graph.byteLength)
+    const outer = await mapInnerGraphs(graph, (inner) => mapWeights(inner, inline))
+    const bytes = encodeModel({ ...model, graph: await mapWeights(outer, place) })
+    await writeAll(file, bytes, end)
+    await writeAll(file, footerOf(end, bytes.byteLength), end + bytes.byteLength)
   } finally {
     await file.close()
   }
 }
 
-/** Copies weights out of the file that `entries` (TensorProto.external_data) name. Returns their number of bytes. */
-async function copyFrom(
-  folder: string,
-  entries: NonNullable<TensorProto['externalData']>,
-  target: FileHandle,
-  position: number,
-): Promise<number> {
+function isExternal({ dataLocation }: TensorProto): boolean {
+  return dataLocation === EXTERNAL
+}
+
+async function mapWeights(
+  graph: GraphProto,
+  change: (tensor: TensorProto) => Promise<TensorProto>,
+): Promise<GraphProto> {
+  const initializer: TensorProto[] = []
+  for (const tensor of graph.initializer ?? []) initializer.push(await change(tensor))
+  return { ...graph, initializer }
+}
+
+/** The bytes of weights, in the file that `entries` name. */
+async function* chunksOf(folder: string, entries: TensorProto['externalData'] = []): AsyncGenerator<Uint8Array> {
   const fields = new Map(entries.map(({ key, value }) => [key, value]))
   const source = await open(join(folder, fields.get('location') ?? ''))
   try {
     const start = Number(fields.get('offset') ?? 0)
-    const length = Number(fields.get('length') ?? (await source.stat()).size - start)
-    const chunk = new Uint8Array(Math.min(length, COPY_BYTES))
-    for (let done = 0; done < length; ) {
-      const { bytesRead } = await source.read(chunk, 0, Math.min(chunk.byteLength, length - done), start + done)
-      if (bytesRead === 0) throw shortWeights(fields.get('location'), start + length, start + done)
-      await writeAll(target, chunk.subarray(0, bytesRead), position + done)
-      done += bytesRead
+    const end = fields.has('length') ? start + Number(fields.get('length')) : (await source.stat()).size
+    for (let at = start; at < end; ) {
+      const chunk = new Uint8Array(Math.min(end - at, COPY_BYTES))
+      const { bytesRead } = await source.read(chunk, 0, chunk.byteLength, at)
+      if (bytesRead === 0) throw shortWeights(fields.get('location'), end, at)
+      yield chunk.subarray(0, bytesRead)
+      at += bytesRead
     }
-    return length
   } finally {
     await source.close()
   }
