@@ -49,6 +49,7 @@ describe('bench', () => {
     expect(failures).toEqual([])
     expect(rows.map((row: Record<string, unknown>) => row.subject)).toEqual([
       'FP32',
+      'FP16 (stored; computed by the CPU in float)',
       'INT8 PTQ, min-max',
       'INT8 PTQ, entropy',
       'INT8 PTQ, percentile',
@@ -56,8 +57,10 @@ describe('bench', () => {
       'INT8 PTQ, auto',
       'INT8 QAT',
     ])
-    const [float, ...quantized] = rows
+    const [float, half, ...quantized] = rows
     expect(float).toMatchObject({ peer: true, drop: 0, agreement: 100, ratioToPeer: 1 })
+    expect(half.agreement).toBeGreaterThanOrEqual(99)
+    expect(half.sizeBytes).toBeLessThan(0.6 * float.sizeBytes)
     for (const { top1, top5, drop, agreement } of quantized) {
       expect(top1).toBeGreaterThan(70)
       expect(top5).toBeGreaterThanOrEqual(top1)

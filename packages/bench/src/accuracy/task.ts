@@ -42,7 +42,7 @@ export interface AccuracyTask {
 export interface Variant {
   readonly subject: string
   readonly precision: Precision
-  readonly recipe: 'fp32' | 'minmax' | 'entropy' | 'percentile' | 'mse' | 'auto' | 'qat'
+  readonly recipe: 'fp32' | 'fp16' | 'minmax' | 'entropy' | 'percentile' | 'mse' | 'auto' | 'qat'
 }
 
 /** A variant on disk. */

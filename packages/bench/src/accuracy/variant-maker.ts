@@ -1,8 +1,15 @@
 import { readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Tensor } from '@lowlat/core'
-import { describeModel } from '@lowlat/onnx'
-import { type CalibrationTable, quantize, type Target } from '@lowlat/quantize'
+import { describeModel, graphFromFile, onnxFromGraph } from '@lowlat/onnx'
+import {
+  type CalibrationMethod,
+  type CalibrationTable,
+  convertToFloat16,
+  importQuantized,
+  quantize,
+  type Target,
+} from '@lowlat/quantize'
 import { backendInput } from '../subjects/backends.ts'
 import type { AccuracyTask, Variant, VariantFile } from './task.ts'
 
@@ -30,16 +37,26 @@ export class VariantMaker {
   }
 
   async #fileOf(recipe: Variant['recipe']): Promise<string> {
-    const { model, qat } = this.#task
-    if (recipe === 'fp32') return model
-    if (recipe === 'qat') return qat!
+    if (recipe === 'fp32') return this.#task.model
     const path = join(this.#folder, `${recipe}.onnx`)
-    await writeFile(path, await this.#quantized(recipe))
+    await writeFile(path, await this.#bytesOf(recipe))
     return path
   }
 
+  async #bytesOf(recipe: Exclude<Variant['recipe'], 'fp32'>): Promise<Uint8Array> {
+    const { model, qat } = this.#task
+    switch (recipe) {
+      case 'fp16':
+        return onnxFromGraph(convertToFloat16(await graphFromFile(model)).graph)
+      case 'qat':
+        return onnxFromGraph(importQuantized(await graphFromFile(qat!), { target: this.#target }).graph)
+      default:
+        return this.#quantized(recipe)
+    }
+  }
+
   /** A calibrator alone, as everybody has it, or everything that the automatic recipe does. */
-  async #quantized(method: 'auto' | 'minmax' | 'entropy' | 'percentile' | 'mse'): Promise<Uint8Array> {
+  async #quantized(method: 'auto' | CalibrationMethod): Promise<Uint8Array> {
     const { model, calibration } = await quantize(this.#task.model, {
       samples: this.#samples,
       target: this.#target,

@@ -10,9 +10,11 @@ const targets: readonly string[] = ['cpu', 'cuda', 'trt'] satisfies Target[]
 export const isTarget = (backend: string): backend is Target => targets.includes(backend)
 
 /** The rows of the table, the model itself first. */
-export function variantsOf({ qat }: AccuracyTask): Variant[] {
+export function variantsOf({ qat }: AccuracyTask, backend: Target): Variant[] {
+  const half = backend === 'cpu' ? 'FP16 (stored; computed by the CPU in float)' : 'FP16'
   return [
     { subject: FLOAT_SUBJECT, precision: 'fp32', recipe: 'fp32' },
+    { subject: half, precision: 'fp16', recipe: 'fp16' },
     { subject: 'INT8 PTQ, min-max', precision: 'int8', recipe: 'minmax' },
     { subject: 'INT8 PTQ, entropy', precision: 'int8', recipe: 'entropy' },
     { subject: 'INT8 PTQ, percentile', precision: 'int8', recipe: 'percentile' },

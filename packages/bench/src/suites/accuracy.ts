@@ -25,7 +25,7 @@ export function accuracySteps(settings: SuiteSettings): Step[] {
   const { accuracy: task, backends, seconds } = settings
   if (!task) return []
   return backends.filter(isTarget).map((backend) => {
-    const variants = variantsOf(task)
+    const variants = variantsOf(task, backend)
     const timed = task.reference ? seconds * REFERENCE_SHARE : seconds
     return {
       title: `accuracy: ${task.label}`,
