@@ -10,6 +10,7 @@ import { CpuEngine } from './engine.ts'
 import { cpuFlags, usableCores } from './machine.ts'
 import { compileOptions, parseCpuOptions } from './options.ts'
 import { tensorInfoFrom } from './ort-types.ts'
+import { disableTelemetry } from './telemetry.ts'
 
 /** The CPU through ONNX Runtime: always there, nothing to install beside this package. */
 export function createBackend(): Backend {
@@ -20,6 +21,7 @@ export function createBackend(): Backend {
 
     async compile(model, options) {
       parseCpuOptions(options.backendOptions)
+      disableTelemetry()
       // Only a model that is not in the plan cache has to be understood.
       const [{ prepareModel }, { writePlanFile }] = await Promise.all([
         import('./model.ts'),
@@ -45,6 +47,7 @@ export function createBackend(): Backend {
 
     async load(plan, { backendOptions, contexts }) {
       checkPlan(plan)
+      disableTelemetry()
       return CpuEngine.load(plan, parseCpuOptions(backendOptions, contexts))
     },
   }
