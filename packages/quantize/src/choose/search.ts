@@ -23,8 +23,11 @@ export type CalibrationMethod = keyof typeof calibrators
 
 /** Layers with longer vectors of inputs are rounded to nearest: solving for them takes minutes. */
 const MOST_INPUTS_TO_SOLVE = 1300
-/** Output positions per sample: enough for the mean, and more vectors than a layer has inputs for the covariance. */
-const POSITIONS = { means: 16, covariance: 32 } as const
+/** Enough for a mean; for a covariance, more vectors than a layer has inputs. */
+const OBSERVED = {
+  means: { samples: 32, positions: 16 },
+  covariance: { samples: 128, positions: 32 },
+} as const
 
 /** How the parameters of a model were chosen. */
 export interface Choice {
@@ -150,14 +153,16 @@ class Search {
   /** Means, and covariances where asked for, of what the layers read under the best choice so far. */
   async #observe(covariance: boolean): Promise<LayerMoments> {
     const { graph, sites, samples, run } = this.#task
+    const observed = covariance ? OBSERVED.covariance : OBSERVED.means
     const moments = new LayerMoments(layersOf(graph, sites), {
       covariance,
-      positions: covariance ? POSITIONS.covariance : POSITIONS.means,
+      positions: observed.positions,
       mostInputs: covariance ? MOST_INPUTS_TO_SOLVE : Number.POSITIVE_INFINITY,
     })
     if (moments.isEmpty) return moments
     const { activations } = this.best.parameters
-    await visitValues(graph, moments.values, samples, run, async (values) => moments.add(values, activations))
+    const some = samples.slice(0, observed.samples)
+    await visitValues(graph, moments.values, some, run, async (values) => moments.add(values, activations))
     return moments
   }
 }
