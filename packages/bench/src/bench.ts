@@ -2,6 +2,7 @@ import { rmSync } from 'node:fs'
 import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { checkBenchOptions } from './check-options.ts'
 import { TaskProcess } from './child-process.ts'
 import { readEnvironment } from './environment.ts'
 import type { BenchOptions } from './options.ts'
@@ -31,9 +32,11 @@ export interface Progress {
 
 /**
  * Runs the suites one after the other. What cannot run here is listed, what fails is listed too, and the rest goes on.
- * @throws ModelError when the model cannot be read.
+ * @throws ConfigError CONFIG_INVALID for bad options; ModelError when the model cannot be read; of the accuracy suite's
+ * model and pictures, what `prepareAccuracy` throws.
  */
 export async function runBench(options: BenchOptions, progress: Progress): Promise<Report> {
+  checkBenchOptions(options)
   const environment = await readEnvironment(options.seconds)
   const folder = await mkdtemp(join(tmpdir(), 'lowlat-bench-'))
   // Plans take hundreds of megabytes: they go also when the process is ended by a signal's handler.

@@ -31,9 +31,9 @@ export interface CommandLine {
   readonly html: string | undefined
 }
 
-const precisions: readonly Precision[] = ['model', 'fp32', 'fp16', 'int8']
-const MAX_BATCH = 1024
-const MAX_SECONDS = 3600
+export const precisions: readonly Precision[] = ['model', 'fp32', 'fp16', 'int8']
+export const MAX_BATCH = 1024
+export const MAX_SECONDS = 3600
 const MAX_PICTURES = 1_000_000
 const defaults = {
   model: 'resnet50',
