@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { ModelSource, Plan } from './contract.ts'
+import { ModelError } from './errors.ts'
 import { stampOf } from './model-source.ts'
 import { type CacheRejection, PlanCache } from './plan-cache.ts'
 
@@ -205,6 +206,15 @@ describe('damage', () => {
     expect(await payloadOf(await cache.get('key', model))).toBe('again')
   })
 
+  it('a file in place of the entry counts as a miss, and is replaced', async () => {
+    await mkdir(join(folder, 'plans'))
+    await writeFile(join(folder, 'plans', 'key'), 'x')
+    expect(await cache.get('key', model)).toBeUndefined()
+    expect(await payloadOf(await put('key'))).toBe('payload')
+    expect(await payloadOf(await cache.get('key', model))).toBe('payload')
+    expect(await inWork()).toEqual([])
+  })
+
   it('a payload that was only touched or copied passes by its checksum', async () => {
     await put('key')
     await setAge(pathOf('key', 'payload'), 5000)
@@ -339,6 +349,15 @@ describe('settings', () => {
     })
     expect(compiled).toBe(0)
     await expect(blocked.reject(key, 'x')).rejects.toMatchObject({ code: 'CONFIG_INVALID' })
+  })
+
+  it.each(['work', ''])('a cache that is cleared during a compile (%s/*) gives the same error', async (cleared) => {
+    const putting = cache.put('key', model, async () => {
+      await rm(join(folder, cleared), { recursive: true })
+      throw new ModelError('MODEL_INVALID', { message: 'Cannot open optimized.onnx.', remedy: 'Mend the model.' })
+    })
+    await expect(putting).rejects.toMatchObject({ code: 'CONFIG_INVALID', details: { storage: folder } })
+    expect(await payloadOf(await put('key'))).toBe('payload')
   })
 
   it('a disk that fails after compiling gives the same error', async () => {

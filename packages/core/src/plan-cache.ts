@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { link, mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
+import { access, link, mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import * as z from 'zod/mini'
@@ -145,6 +145,10 @@ export class PlanCache {
     try {
       const plan = await compilingIn(this.#storage, build.path, () => compile(build.path))
       return await writingTo(this.#storage, () => this.#store(key, model, plan, build.path))
+    } catch (error) {
+      // Where somebody cleared the cache meanwhile, a compiler blames the model.
+      await writingTo(this.#storage, () => access(build.path))
+      throw error
     } finally {
       await writingTo(this.#storage, () => build[Symbol.asyncDispose]())
     }
@@ -196,13 +200,14 @@ export class PlanCache {
 
   /** The plan of another process, where that was faster and left one that can be used. */
   async #publish(staged: string, key: string, model: ModelSource): Promise<LeasedPlan | undefined> {
-    await mkdir(join(this.folder, 'plans'), { recursive: true })
     for (let attempt = 0; ; attempt++) {
       try {
+        await mkdir(join(this.folder, 'plans'), { recursive: true })
         await rename(staged, this.#entry(key))
         return undefined
       } catch (error) {
-        if (attempt === 3 || !isOccupied(error)) throw error
+        // Missing: the cache was cleared meanwhile, or a file stands where the entry's folder belongs.
+        if (attempt === 3 || !(isOccupied(error) || isMissing(error))) throw error
         const other = await this.get(key, model)
         if (other) return other
         await this.#remove(key)
