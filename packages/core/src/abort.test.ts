@@ -41,4 +41,9 @@ describe('onAbort', () => {
     controller.abort()
     expect(calls).toEqual(['a'])
   })
+
+  it('leaves no trace of what is no signal', () => {
+    const controller = new AbortController() as unknown as AbortSignal
+    for (let i = 0; i < 2; i++) expect(() => onAbort(controller, () => {})).toThrow('addEventListener')
+  })
 })

@@ -25,7 +25,7 @@ function startWatching(signal: AbortSignal): Watch {
     for (const callback of callbacks) callback()
   }
   const watch = { callbacks, listener }
+  signal.addEventListener('abort', listener, { once: true }) // first: what is no signal throws here and leaves no trace
   watches.set(signal, watch)
-  signal.addEventListener('abort', listener, { once: true })
   return watch
 }

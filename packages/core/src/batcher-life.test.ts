@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { Batcher } from './batcher.ts'
 import type { BatcherOptions } from './batcher-options.ts'
 import type { TensorInfo } from './contract.ts'
+import { RequestContext } from './request.ts'
 import type { RequestOptions } from './request-options.ts'
 import { Tensor } from './tensor.ts'
 import { Timeline } from './timeline.ts'
@@ -78,6 +79,24 @@ describe('results that come too late', () => {
     blocked.fire(100)
     expect(await Promise.all(results)).toEqual(['DEADLINE_EXCEEDED', 'DEADLINE_EXCEEDED'])
     expect(log.runs).toBe(0)
+  })
+})
+
+describe('a long queue', () => {
+  it('is not walked for every request that joins or leaves it', async () => {
+    const { session, batcher } = await setUp({ maxQueue: 2000 })
+    let reads = 0
+    const controller = new AbortController()
+    const runs = Array.from({ length: 2000 }, (_, priority) => {
+      const request = new RequestContext({ timeline: new Timeline(0), priority, signal: controller.signal })
+      Object.defineProperty(request, 'deadlineUs', { get: () => void reads++ })
+      return batcher.runRequest(row(), request).catch((error) => error.code)
+    })
+    expect(session.idle).toBe(0)
+    controller.abort()
+    expect(new Set(await Promise.all(runs))).toEqual(new Set(['ABORTED']))
+    expect(batcher.queued).toBe(0)
+    expect(reads).toBeLessThan(20 * 2000)
   })
 })
 

@@ -4,6 +4,7 @@ import type { Timer } from './clock.ts'
 import type { Feeds, Fetches } from './contract.ts'
 import { DisposedError, isLowlatError, QueueFullError } from './errors.ts'
 import { outputNamesFrom } from './feeds.ts'
+import { type Place, PriorityQueue } from './priority-queue.ts'
 import { RequestContext } from './request.ts'
 import {
   checkBounds,
@@ -26,6 +27,7 @@ interface Item {
   readonly resolve: (fetches: Fetches) => void
   readonly reject: (error: unknown) => void
   state: 'queued' | 'running' | 'over'
+  place: Place<Item> | undefined
   stopWatching: () => void
 }
 
@@ -41,7 +43,7 @@ export class Batcher {
   readonly #maxQueueDelayUs: number
   readonly #maxQueue: number
   readonly #outputs: readonly string[] | undefined
-  readonly #queue: Item[] = [] // highest priority first, then oldest
+  readonly #queue = new PriorityQueue<Item>()
   #stopListening: (() => void) | undefined
   #timer: Timer | undefined
   #disposed = false
@@ -106,6 +108,7 @@ export class Batcher {
         resolve,
         reject,
         state: 'queued',
+        place: undefined,
         stopWatching: () => {},
       }
       item.stopWatching = watchBounds(
@@ -113,17 +116,13 @@ export class Batcher {
         clock,
         () => (item.state === 'running' ? 'while the batch ran' : 'while the request waited for a batch'),
         (error) => {
-          const waited = item.state === 'queued'
           item.state = 'over'
           reject(error)
-          if (!waited) return
-          this.#queue.splice(this.#queue.indexOf(item), 1)
-          this.#dispatch() // the others may wait longer now, or for nothing
+          // The others may wait longer now, or for nothing.
+          if (this.#leave(item)) this.#dispatch()
         },
       )
-      let position = this.#queue.length
-      while (position > 0 && this.#queue[position - 1]!.request.priority < request.priority) position--
-      this.#queue.splice(position, 0, item)
+      item.place = this.#queue.push(item, request.priority)
       this.#dispatch()
     })
   }
@@ -135,14 +134,25 @@ export class Batcher {
   }
 
   #rejectWaiting(): void {
-    for (const item of this.#queue.splice(0)) settle(item, () => item.reject(disposedError()))
+    for (const item of [...this.#queue]) {
+      this.#leave(item)
+      settle(item, () => item.reject(disposedError()))
+    }
   }
 
-  /** What nobody can use any more must not take up rows of a batch. */
+  /** Whether it was in the queue. */
+  #leave(item: Item): boolean {
+    if (!item.place) return false
+    this.#queue.remove(item.place)
+    item.place = undefined
+    return true
+  }
+
+  /** What nobody can use any more must not take up rows of a batch; as long as none can start, it leaves by its timer. */
   #rejectLate(): void {
     const nowUs = this.#session.clock.nowUs()
-    for (const item of this.#queue.filter(({ request }) => isLate(request, nowUs))) {
-      this.#queue.splice(this.#queue.indexOf(item), 1)
+    for (const item of [...this.#queue].filter(({ request }) => isLate(request, nowUs))) {
+      this.#leave(item)
       settle(item, () => item.reject(deadlineError('while the request waited for a batch')))
     }
   }
@@ -161,7 +171,7 @@ export class Batcher {
     this.#timer?.cancel()
     this.#timer = undefined
     if (this.#disposed || this.#session.disposed) this.#rejectWaiting()
-    this.#rejectLate()
+    if (this.#session.idle > 0) this.#rejectLate()
     while (this.#queue.length > 0 && this.#session.idle > 0) {
       const batch = this.#nextBatch()
       if (!batch) break
@@ -172,11 +182,15 @@ export class Batcher {
 
   /** The batch to start now; undefined, with the timer set, when it pays to wait. */
   #nextBatch(): Item[] | undefined {
-    const keys = new Set(this.#queue.map((item) => item.key))
+    const waitingBy = new Map<Item['key'], Item[]>()
+    for (const item of this.#queue) {
+      const waiting = waitingBy.get(item.key)
+      if (waiting) waiting.push(item)
+      else waitingBy.set(item.key, [item])
+    }
     const nowUs = this.#session.clock.nowUs()
     let nextUs = Number.POSITIVE_INFINITY
-    for (const key of keys) {
-      const waiting = this.#queue.filter((item) => item.key === key)
+    for (const [key, waiting] of waitingBy) {
       const rows = waiting.reduce((sum, item) => sum + item.rows, 0)
       const dueUs = this.#dueUs(waiting)
       const size = this.#sizes.find((candidate) => candidate <= rows)
@@ -209,7 +223,7 @@ export class Batcher {
       rows += item.rows
     }
     for (const item of batch) {
-      this.#queue.splice(this.#queue.indexOf(item), 1)
+      this.#leave(item)
       item.state = 'running'
     }
     return batch
@@ -253,8 +267,7 @@ export class Batcher {
       if (item.state === 'over') continue
       item.state = 'queued'
       item.key = Symbol('alone')
-      const position = this.#queue.findIndex(({ request }) => request.priority <= item.request.priority)
-      this.#queue.splice(position === -1 ? this.#queue.length : position, 0, item)
+      item.place = this.#queue.unshift(item, item.request.priority)
     }
     this.#dispatch()
   }

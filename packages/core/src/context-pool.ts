@@ -1,8 +1,10 @@
+import { Backlog } from './backlog.ts'
 import type { Clock } from './clock.ts'
 import type { ExecutionContext, SpanSink } from './contract.ts'
 import { disposeAll } from './dispose.ts'
 import { DeadlineError, DisposedError, messageOf, QueueFullError } from './errors.ts'
 import { checkArgument, functionRule } from './options.ts'
+import type { Place } from './priority-queue.ts'
 import { checkBounds, deadlineError, isLate, type RequestBounds, watchBounds } from './request-options.ts'
 import { ServiceTime, ServiceTimes } from './service-time.ts'
 
@@ -17,6 +19,7 @@ interface Job {
   readonly resolve: (value: never) => void
   readonly reject: (error: unknown) => void
   state: 'queued' | 'running' | 'over'
+  place: Place<Job> | undefined
   stopWatching: () => void
 }
 
@@ -36,7 +39,7 @@ export interface PoolStats {
 export class ContextPool {
   readonly #contexts: readonly ExecutionContext[]
   readonly #idle: ExecutionContext[]
-  readonly #queue: Job[] = []
+  readonly #queue: Backlog<Job>
   readonly #maxQueue: number
   readonly #clock: Clock
   readonly #anyRun = new ServiceTime()
@@ -48,6 +51,7 @@ export class ContextPool {
   constructor(contexts: readonly ExecutionContext[], options: { maxQueue: number; clock: Clock }) {
     this.#contexts = contexts
     this.#idle = [...contexts]
+    this.#queue = new Backlog(contexts.length)
     this.#maxQueue = options.maxQueue
     this.#clock = options.clock
   }
@@ -93,23 +97,23 @@ export class ContextPool {
         resolve,
         reject,
         state: 'queued',
+        place: undefined,
         stopWatching: () => {},
       }
-      const position = this.#positionOf(job)
-      if (this.#idle.length === 0) this.#checkAdmission(job, position)
+      if (this.#idle.length === 0) this.#checkAdmission(job)
       job.stopWatching = watchBounds(
         bounds,
         this.#clock,
         () => (job.state === 'running' ? 'while the request ran' : 'while the request waited in the queue'),
         (error) => {
-          if (job.state === 'queued') this.#queue.splice(this.#queue.indexOf(job), 1)
+          if (job.place) this.#queue.remove(job.place)
           job.state = 'over'
           reject(error)
         },
       )
       const context = this.#idle.pop()
       if (context) this.#startJob(job, context)
-      else this.#queue.splice(position, 0, job)
+      else job.place = this.#queue.push(job)
     })
   }
 
@@ -134,7 +138,10 @@ export class ContextPool {
   }
 
   async #shutDown(): Promise<void> {
-    for (const job of this.#queue.splice(0)) this.#settle(job, () => job.reject(disposedError()))
+    for (let job = this.#queue.shift(); job; job = this.#queue.shift()) {
+      const waiting = job
+      this.#settle(waiting, () => waiting.reject(disposedError()))
+    }
     if (this.#idle.length < this.#contexts.length) {
       await new Promise<void>((resolve) => {
         this.#allIdle = resolve
@@ -143,15 +150,8 @@ export class ContextPool {
     await disposeAll(this.#contexts)
   }
 
-  /** Index in the queue behind everything of the same or a higher priority. */
-  #positionOf(job: Job): number {
-    let position = this.#queue.length
-    while (position > 0 && this.#queue[position - 1]!.priority < job.priority) position--
-    return position
-  }
-
   /** For a request that has to wait: no context is idle. */
-  #checkAdmission(job: Job, position: number): void {
+  #checkAdmission(job: Job): void {
     if (this.#queue.length >= this.#maxQueue) {
       throw new QueueFullError({
         message: `The queue is full: ${this.#queue.length} of at most ${this.#maxQueue} requests wait for ${this.#contexts.length} execution context(s).`,
@@ -162,38 +162,22 @@ export class ContextPool {
     }
     if (job.bounds.deadlineUs === undefined) return
     const nowUs = job.enqueuedUs
-    const neededUs = this.#leastWaitUs(position, nowUs) + (job.serviceTime?.leastUs(nowUs) ?? 0)
     const leftUs = job.bounds.deadlineUs - nowUs
-    if (neededUs > leftUs) {
-      throw new DeadlineError('DEADLINE_UNREACHABLE', {
-        message: `The deadline cannot be met: ${Math.round(leftUs)} us are left, at least ${Math.round(neededUs)} us are needed (${position} requests wait ahead).`,
-        remedy: 'Allow more time, send fewer requests at once, or add contexts.',
-        expected: neededUs,
-        received: leftUs,
-      })
-    }
-  }
-
-  /**
-   * When a context can be free for this position of the queue at the earliest, microseconds from now: what runs is taken
-   * to end at once, and what waits ahead to go to the context that is free first, for its least time. Only requests ahead
-   * that fail or are aborted leave room for more.
-   */
-  #leastWaitUs(position: number, nowUs: number): number {
-    const freeUs = new Float64Array(this.#contexts.length)
-    let first = 0
-    for (let i = 0; i < position; i++) {
-      const ahead = this.#queue[i]!
-      if (isLate(ahead.bounds, nowUs + freeUs[first]!)) continue // it will not run
-      freeUs[first]! += ahead.serviceTime?.leastUs(nowUs) ?? 0
-      for (let other = 0; other < freeUs.length; other++) if (freeUs[other]! < freeUs[first]!) first = other
-    }
-    return freeUs[first]!
+    const runUs = job.serviceTime?.leastUs(nowUs) ?? 0
+    const wait = this.#queue.waitBeyond(leftUs - runUs, job.priority, nowUs)
+    if (!wait) return
+    throw new DeadlineError('DEADLINE_UNREACHABLE', {
+      message: `The deadline cannot be met: ${Math.round(leftUs)} us are left, at least ${Math.round(wait.leastUs + runUs)} us are needed (at least ${wait.ahead} requests wait ahead).`,
+      remedy: 'Allow more time, send fewer requests at once, or add contexts.',
+      expected: wait.leastUs + runUs,
+      received: leftUs,
+    })
   }
 
   #startJob(job: Job, context: ExecutionContext): void {
     const startUs = this.#clock.nowUs()
     job.state = 'running'
+    job.place = undefined
     startSafely(job, context, startUs).then(
       (value) => {
         const endUs = this.#clock.nowUs()

@@ -75,6 +75,7 @@ export {
 export { Pipeline, pipeline } from './pipeline.ts'
 export { type CacheRejection, type LeasedPlan, PlanCache, type PlanKeyParts } from './plan-cache.ts'
 export { payloadFileName } from './plan-entry.ts'
+export { type Place, PriorityQueue } from './priority-queue.ts'
 export { type Attachment, attachment, type ImageTransform, imageTransform, RequestContext } from './request.ts'
 export { checkBounds, type RequestBounds, type RequestOptions, settleWithin, watchBounds } from './request-options.ts'
 export { type BackendChoice, Session, type SessionRunOptions } from './session.ts'

@@ -25,6 +25,11 @@ export class ServiceTime {
     return this.#count >= ENOUGH && nowUs - this.#lastUs <= STALE_AFTER_US ? this.#known().leastUs : 0
   }
 
+  /** Until when a `leastUs` above 0 stays as it is, if no run ends before. */
+  get knownUntilUs(): number {
+    return this.#lastUs + STALE_AFTER_US
+  }
+
   /** What a run may well take, for starting in time; 0 before the first. */
   get longestUs(): number {
     return this.#count > 0 ? this.#known().longestUs : 0

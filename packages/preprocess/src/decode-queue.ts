@@ -1,6 +1,7 @@
 import {
   type Clock,
   checkBounds,
+  PriorityQueue,
   QueueFullError,
   type RequestBounds,
   settleWithin,
@@ -8,11 +9,8 @@ import {
   watchBounds,
 } from '@lowlat/core'
 
-interface Waiting {
-  readonly priority: number
-  /** Passes the slot on to it; false where it is late already and has no use for one. */
-  readonly start: () => boolean
-}
+/** Passes the slot on to what waits; false where it is late already and has no use for one. */
+type Start = () => boolean
 
 interface DecodeQueueOptions {
   readonly concurrency: number
@@ -29,7 +27,7 @@ export class DecodeQueue {
   readonly #concurrency: number
   readonly #maxQueue: number
   readonly #clock: Clock
-  readonly #waiting: Waiting[] = []
+  readonly #waiting = new PriorityQueue<Start>()
   #running = 0
 
   constructor({ concurrency, maxQueue, clock = systemClock }: DecodeQueueOptions) {
@@ -54,33 +52,28 @@ export class DecodeQueue {
     if (this.#waiting.length >= this.#maxQueue) throw this.#full()
     const where = 'while the image waited in the queue'
     return new Promise((resolve, reject) => {
-      const waiting: Waiting = {
-        priority: bounds.priority ?? 0,
-        start: () => {
-          stopWatching()
-          try {
-            // Its timer may be due without having had its turn.
-            checkBounds(bounds, this.#clock, where)
-          } catch (error) {
-            reject(error)
-            return false
-          }
-          resolve()
-          return true
-        },
+      const start = () => {
+        stopWatching()
+        try {
+          // Its timer may be due without having had its turn.
+          checkBounds(bounds, this.#clock, where)
+        } catch (error) {
+          reject(error)
+          return false
+        }
+        resolve()
+        return true
       }
       const stopWatching = watchBounds(
         bounds,
         this.#clock,
         () => where,
         (error) => {
-          this.#waiting.splice(this.#waiting.indexOf(waiting), 1)
+          this.#waiting.remove(place)
           reject(error)
         },
       )
-      // Behind everything of the same or a higher priority.
-      const before = this.#waiting.findLastIndex(({ priority }) => priority >= waiting.priority)
-      this.#waiting.splice(before + 1, 0, waiting)
+      const place = this.#waiting.push(start, bounds.priority ?? 0)
     })
   }
 
@@ -93,7 +86,7 @@ export class DecodeQueue {
   }
 
   #passOn(): void {
-    for (let next = this.#waiting.shift(); next; next = this.#waiting.shift()) if (next.start()) return
+    for (let start = this.#waiting.shift(); start; start = this.#waiting.shift()) if (start()) return
     this.#running--
   }
 
