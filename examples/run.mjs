@@ -14,9 +14,11 @@ if (!name) {
   )
   process.exit(2)
 }
+// Resolved from here, since the example runs where the caller is: the paths in its arguments are relative to that.
+const loader = import.meta.resolve('tsx')
 const { status } = spawnSync(
   process.execPath,
-  ['--conditions=@lowlat/source', '--import', 'tsx', `${folder}${name}/index.ts`, ...args],
+  ['--conditions=@lowlat/source', '--import', loader, `${folder}${name}/index.ts`, ...args],
   { stdio: 'inherit' },
 )
 process.exit(status ?? 1)

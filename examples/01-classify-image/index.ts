@@ -7,9 +7,9 @@
  * way, but not what is in a picture.
  */
 import { readFile } from 'node:fs/promises'
-import { createSession, infer, pipeline, Timeline } from '@lowlat/core'
+import { createSession, infer, pipeline, type Stage, type Tensor, Timeline } from '@lowlat/core'
 import { generateModel } from '@lowlat/onnx'
-import { topK } from '@lowlat/postprocess'
+import { softmax, topK } from '@lowlat/postprocess'
 import { decodeImage, imagenet, mobilenet } from '@lowlat/preprocess'
 import sharp from 'sharp'
 
@@ -31,9 +31,22 @@ const decode = modelPath?.includes('mobilenet')
   ? decodeImage({ ...mobilenet, resize: [224, 224] })
   : decodeImage({ ...imagenet, resize: 256, crop: 224 })
 
+// Some models end with a softmax, others leave it to the application, which knows its model: topK has an option for that.
+// This example takes any model, and looks at what it gives.
+const probabilities: Stage<Tensor, Tensor> = {
+  name: 'probabilities',
+  segment: 'postprocess',
+  run(scores) {
+    const values = scores.toFloat32()
+    const sum = values.reduce((total, value) => total + value, 0)
+    return values.every((value) => value >= 0) && Math.abs(sum - 1) < 0.01 ? scores : softmax(scores)
+  },
+}
+
 const classify = pipeline(decode)
   .pipe(infer(session))
-  .pipe(topK(5, { softmax: true, ...(labels && { labels }) }))
+  .pipe(probabilities)
+  .pipe(topK(5, { ...(labels && { labels }) }))
 
 const timeline = new Timeline()
 const classes = await classify.run(image, { timeline, deadlineMs: 5_000 })
