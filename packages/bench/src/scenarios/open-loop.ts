@@ -33,8 +33,10 @@ export async function openLoop(
   const startUs = clock.nowUs()
   let lastUs = startUs
   let failure: { error: unknown } | undefined
+  let sent = 0
   const pending = new Set<Promise<void>>()
   const send = (dueUs: number) => {
+    sent++
     const request = issue().then(
       () => {
         lastUs = clock.nowUs()
@@ -48,7 +50,12 @@ export async function openLoop(
     )
     pending.add(request)
   }
-  for (let dueUs = startUs + nextArrivalUs(); dueUs - startUs < durationUs; dueUs = startUs + nextArrivalUs()) {
+  // One at least: a slice without any says nothing.
+  for (
+    let dueUs = startUs + nextArrivalUs();
+    dueUs - startUs < durationUs || sent === 0;
+    dueUs = startUs + nextArrivalUs()
+  ) {
     const nowUs = clock.nowUs()
     if (nowUs < dueUs) await waitUntil(clock, dueUs)
     else if (turns.isDue(nowUs)) await turns.take()

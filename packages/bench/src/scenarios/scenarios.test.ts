@@ -142,6 +142,12 @@ describe('server', () => {
     expect(Math.max(...slice.latenciesUs)).toBeGreaterThan(1e6)
   })
 
+  it('sends one request at least, however short the slice', async () => {
+    const clock = new FakeClock()
+    const slice = await finish(clock, openLoop(fakeSubject(clock, 1000).issue, limits(clock, 1), arrivals))
+    expect(slice.requests).toBe(1)
+  })
+
   it('gives every subject the same arrivals', async () => {
     const counts = []
     for (const serviceUs of [0, 3000]) {
