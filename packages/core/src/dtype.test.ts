@@ -102,4 +102,28 @@ describe('viewAs', () => {
       expect.objectContaining({ name: 'InputError', code: 'INPUT_BYTE_LENGTH', expected: 4, received: 6 }),
     )
   })
+
+  it('refuses what is no Uint8Array', () => {
+    for (const bytes of [null, undefined, new ArrayBuffer(4), Symbol('bytes')]) {
+      expect(() => viewAs('uint8', bytes as never)).toThrow(
+        expect.objectContaining({ name: 'InputError', code: 'INPUT_DTYPE', expected: 'Uint8Array' }),
+      )
+    }
+  })
+})
+
+describe('what is no dtype or no count', () => {
+  it.each([null, undefined, 'float', 'constructor', {}, Symbol('float32')])('is refused: %o', (dtype) => {
+    const refusal = expect.objectContaining({ name: 'InputError', code: 'INPUT_DTYPE', received: dtype })
+    expect(() => byteLengthOf(dtype as never, 1)).toThrow(refusal)
+    expect(() => arrayLengthOf(dtype as never, 1)).toThrow(refusal)
+    expect(() => allocate(dtype as never, 1)).toThrow(refusal)
+    expect(() => viewAs(dtype as never, new Uint8Array(4))).toThrow(refusal)
+  })
+
+  it.each([null, undefined, '4', 4n, Symbol('4')])('is refused: %o elements', (count) => {
+    expect(() => allocate('float32', count as never)).toThrow(
+      expect.objectContaining({ name: 'InputError', code: 'INVALID_ARGUMENT', received: count }),
+    )
+  })
 })

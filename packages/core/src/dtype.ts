@@ -6,7 +6,7 @@
  * as ONNX packs them. Complex numbers are interleaved (real, imaginary). Codes are those of ONNX's TensorProto.DataType.
  */
 
-import { InputError } from './errors.ts'
+import { describeValue, InputError } from './errors.ts'
 
 interface ArrayOf {
   float32: Float32Array
@@ -96,25 +96,50 @@ export function isDType(value: unknown): value is DType {
   return typeof value === 'string' && Object.hasOwn(dtypes, value)
 }
 
+/** @throws InputError INPUT_DTYPE. */
+export function checkDType(dtype: unknown): asserts dtype is DType {
+  if (isDType(dtype)) return
+  throw new InputError('INPUT_DTYPE', {
+    message: `Expected a dtype, got ${describeValue(dtype)}.`,
+    remedy: `Use one of ${Object.keys(dtypes).join(', ')}.`,
+    received: dtype,
+  })
+}
+
 /** The dtype of an ONNX TensorProto.DataType code; undefined for strings (8) and codes this version does not know. */
 export function dtypeFromOnnx(code: number): DType | undefined {
   return byCode.get(code)
 }
 
-/** Bytes that `count` elements take: sub-byte types are packed and rounded up to whole bytes. */
+/**
+ * Bytes that `count` elements take: sub-byte types are packed and rounded up to whole bytes.
+ * @throws InputError INPUT_DTYPE, or INVALID_ARGUMENT for a count that is no number.
+ */
 export function byteLengthOf(dtype: DType, count: number): number {
+  checkDType(dtype)
+  if (typeof count !== 'number') {
+    throw new InputError('INVALID_ARGUMENT', {
+      message: `Expected a number of elements, got ${describeValue(count)}.`,
+      remedy: 'Pass the size of the shape: sizeOf(shape).',
+      received: count,
+    })
+  }
   return Math.ceil((count * dtypes[dtype].bits) / 8)
 }
 
-/** Length of the typed array that holds `count` elements (two per complex number, one byte per two int4). */
+/** Length of the typed array that holds `count` elements (two per complex number, one byte per two int4). @throws as byteLengthOf. */
 export function arrayLengthOf(dtype: DType, count: number): number {
   return byteLengthOf(dtype, count) / dtypes[dtype].array.BYTES_PER_ELEMENT
 }
 
-/** A zeroed typed array for `count` elements. @throws InputError INPUT_SHAPE when memory cannot hold so many. */
+/**
+ * A zeroed typed array for `count` elements.
+ * @throws InputError INPUT_SHAPE when memory cannot hold so many; INPUT_DTYPE or INVALID_ARGUMENT as {@link byteLengthOf}.
+ */
 export function allocate<D extends DType>(dtype: D, count: number): DTypeArray<D> {
+  const length = arrayLengthOf(dtype, count)
   try {
-    return new dtypes[dtype].array(arrayLengthOf(dtype, count)) as DTypeArray<D>
+    return new dtypes[dtype].array(length) as DTypeArray<D>
   } catch (cause) {
     if (!(cause instanceof RangeError)) throw cause
     throw new InputError('INPUT_SHAPE', {
@@ -129,9 +154,12 @@ export function allocate<D extends DType>(dtype: D, count: number): DTypeArray<D
 /**
  * The elements in `bytes` as the dtype's typed array. A view on the same memory where the offset is aligned, a copy
  * where it is not (typed arrays must start at a multiple of their element size).
- * @throws InputError INPUT_BYTE_LENGTH when the bytes are no whole number of array elements.
+ * @throws InputError INPUT_BYTE_LENGTH when the bytes are no whole number of array elements; INPUT_DTYPE for what is no
+ * dtype or no Uint8Array.
  */
 export function viewAs<D extends DType>(dtype: D, bytes: Uint8Array): DTypeArray<D> {
+  checkDType(dtype)
+  checkBytes(bytes)
   const { array } = dtypes[dtype]
   const size = array.BYTES_PER_ELEMENT
   if (bytes.byteLength % size !== 0) {
@@ -145,4 +173,20 @@ export function viewAs<D extends DType>(dtype: D, bytes: Uint8Array): DTypeArray
   // Not `bytes.slice()`: a Buffer's slice is a view on the same, unaligned memory.
   const aligned = bytes.byteOffset % size === 0 ? bytes : new Uint8Array(bytes)
   return new array(aligned.buffer, aligned.byteOffset, aligned.byteLength / size) as DTypeArray<D>
+}
+
+/** @throws InputError INPUT_DTYPE unless it is a Uint8Array. */
+export function checkBytes(bytes: unknown): asserts bytes is Uint8Array {
+  if (bytes instanceof Uint8Array) return
+  throw new InputError('INPUT_DTYPE', {
+    message: `Expected the bytes in a Uint8Array, got ${typeName(bytes)}.`,
+    remedy: 'Wrap an ArrayBuffer: new Uint8Array(buffer).',
+    expected: 'Uint8Array',
+    received: typeName(bytes),
+  })
+}
+
+/** What it is an instance of, or its type. */
+export function typeName(value: unknown): string {
+  return value === null || value === undefined ? String(value) : ((value as object).constructor?.name ?? typeof value)
 }

@@ -64,20 +64,34 @@ export { type InferOptions, type InferTensorOptions, infer, inferFeeds } from '.
 export { flagKnob, integerKnob, type Knob, listKnobs, stringKnob } from './knobs.ts'
 export { type ModelInput, modelSourceFrom, sha256Of, stampOf } from './model-source.ts'
 export {
+  booleanRule,
+  checkArgument,
   checkOptions,
   finiteRule,
   functionRule,
+  integerRule,
   invalidConfig,
+  listRule,
+  nameRule,
   type Rule,
   type RulesFor,
   signalRule,
+  spanSinkRule,
+  tensorRule,
 } from './options.ts'
 export { Pipeline, pipeline } from './pipeline.ts'
 export { type CacheRejection, type LeasedPlan, PlanCache, type PlanKeyParts } from './plan-cache.ts'
 export { payloadFileName } from './plan-entry.ts'
 export { type Place, PriorityQueue } from './priority-queue.ts'
 export { type Attachment, attachment, type ImageTransform, imageTransform, RequestContext } from './request.ts'
-export { checkBounds, type RequestBounds, type RequestOptions, settleWithin, watchBounds } from './request-options.ts'
+export {
+  boundsRules,
+  checkBounds,
+  type RequestBounds,
+  type RequestOptions,
+  settleWithin,
+  watchBounds,
+} from './request-options.ts'
 export { type BackendChoice, Session, type SessionRunOptions } from './session.ts'
 export type { CacheOptions, SessionOptions } from './session-options.ts'
 export { type Stage, type StageLike, stageFrom } from './stage.ts'

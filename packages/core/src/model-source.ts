@@ -5,6 +5,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { FileStamp, ModelSource } from './contract.ts'
 import { describeValue, InputError, ModelError, messageOf } from './errors.ts'
+import { checkArgument, type Rule } from './options.ts'
 
 /** A model as users name it: a path, a file URL, or ONNX bytes. */
 export type ModelInput = string | URL | Uint8Array | ArrayBuffer
@@ -62,8 +63,11 @@ function emptyModel(what: string): ModelError {
   })
 }
 
-/** @throws ModelError MODEL_NOT_FOUND when there is no such regular file. */
+const pathRule: Rule = { expected: 'the path of a file', accepts: (value) => typeof value === 'string' }
+
+/** @throws ModelError MODEL_NOT_FOUND when there is no such regular file; InputError INVALID_ARGUMENT for what is no path. */
 export async function stampOf(path: string): Promise<FileStamp> {
+  checkArgument('path', path, pathRule)
   const found = await stat(path, { bigint: true }).catch((cause: unknown) => {
     throw notFound(path, messageOf(cause), cause)
   })

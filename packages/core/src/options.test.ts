@@ -12,8 +12,12 @@ import {
   namesRule,
   type Rule,
   signalRule,
+  spanSinkRule,
+  tensorRule,
   timelineRule,
+  timeRule,
 } from './options.ts'
+import { Tensor } from './tensor.ts'
 import { Timeline } from './timeline.ts'
 
 const bare = Object.create(null)
@@ -25,6 +29,14 @@ const kinds: [string, Rule, unknown[], unknown[]][] = [
   ['lists', listRule(integerRule(1)), [[], [1, 2]], [2, '12', [0], ['1'], new Array(1), { length: 0 }, bare, null]],
   ['lists of names', namesRule, [['y'], ['y', 'y']], [5, 'y', [], [Symbol('y')], [bare], bare, null]],
   ['signals', signalRule, [new AbortController().signal], [{}, true, 'abort', new AbortController(), bare, null]],
+  ['times', timeRule, [0, -1.5, Number.POSITIVE_INFINITY], [Number.NaN, '1', 1n, bare, null]],
+  [
+    'tensors',
+    tensorRule,
+    [Tensor.zeros('int4', [3])],
+    [{}, { y: Tensor.zeros('int4', [3]) }, new Float32Array(1), bare, null],
+  ],
+  ['sinks of spans', spanSinkRule, [new Timeline(0), { span() {} }], [{}, true, bare, null]],
   ['timelines', timelineRule, [new Timeline(0)], [{}, { span() {} }, true, bare, null]],
 ]
 

@@ -1,4 +1,5 @@
 import { ConfigError, describeValue, InputError, type LowlatError } from './errors.ts'
+import { Tensor } from './tensor.ts'
 
 /** What a value must be: in words, and as a test. */
 export interface Rule {
@@ -39,6 +40,11 @@ export const durationRule: Rule = {
   expected: 'a number, at least 0',
   accepts: (value) => typeof value === 'number' && value >= 0,
 }
+/** A time on a clock, Infinity included. */
+export const timeRule: Rule = {
+  expected: 'a number of microseconds',
+  accepts: (value) => typeof value === 'number' && !Number.isNaN(value),
+}
 export const finiteRule: Rule = { expected: 'a finite number', accepts: Number.isFinite }
 export const booleanRule: Rule = { expected: 'true or false', accepts: (value) => typeof value === 'boolean' }
 export const functionRule: Rule = { expected: 'a function', accepts: (value) => typeof value === 'function' }
@@ -52,12 +58,18 @@ export const signalRule: Rule = {
   expected: 'an AbortSignal',
   accepts: hasMethods('addEventListener', 'removeEventListener'),
 }
+export const spanSinkRule: Rule = {
+  expected: 'a Timeline or what takes spans as one does',
+  accepts: hasMethods('span'),
+}
 export const timelineRule: Rule = { expected: 'a Timeline', accepts: hasMethods('span', 'end') }
 export const clockRule: Rule = { expected: 'a Clock', accepts: hasMethods('nowUs', 'setTimer') }
 export const sessionRule: Rule = {
   expected: 'a Session',
   accepts: hasMethods('checkFeeds', 'runRequest', 'onIdle'),
 }
+
+export const tensorRule: Rule = { expected: 'a Tensor', accepts: (value) => value instanceof Tensor }
 
 /** @throws what `fail` makes (InputError INVALID_ARGUMENT) when the value is not as the rule says. */
 export function checkArgument(name: string, value: unknown, rule: Rule, fail: Fail = invalidArgument): void {

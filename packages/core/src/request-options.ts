@@ -1,7 +1,7 @@
 import { onAbort } from './abort.ts'
 import type { Clock } from './clock.ts'
 import { AbortError, DeadlineError } from './errors.ts'
-import { checkOptions, durationRule, finiteRule, type RulesFor, signalRule, timelineRule } from './options.ts'
+import { checkOptions, durationRule, finiteRule, type RulesFor, signalRule, timelineRule, timeRule } from './options.ts'
 import { RequestContext } from './request.ts'
 import { Timeline } from './timeline.ts'
 
@@ -28,6 +28,12 @@ export const requestRules: RulesFor<RequestOptions> = {
   signal: signalRule,
   priority: finiteRule,
   timeline: timelineRule,
+}
+
+export const boundsRules: RulesFor<RequestBounds> = {
+  signal: signalRule,
+  deadlineUs: timeRule,
+  priority: finiteRule,
 }
 
 /**

@@ -45,4 +45,13 @@ describe('a request context', () => {
       }),
     )
   })
+
+  it.each([
+    [null],
+    [{ timeline: new Timeline(0), signal: new AbortController() }],
+    [{ timeline: new Timeline(0), priority: Number.NaN }],
+    [{ timeline: new Timeline(0), deadlineMs: 5 }],
+  ])('is not made of %o', (fields) => {
+    expect(() => new RequestContext(fields as never)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }))
+  })
 })

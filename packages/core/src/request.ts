@@ -1,4 +1,5 @@
 import { InputError } from './errors.ts'
+import { checkOptions, finiteRule, type RulesFor, signalRule, timelineRule, timeRule } from './options.ts'
 import type { Timeline } from './timeline.ts'
 
 /** A typed name under which one stage leaves a fact for a later stage of the same request. */
@@ -12,6 +13,20 @@ export function attachment<T>(name: string): Attachment<T> {
   return Object.freeze({ name })
 }
 
+interface RequestFields {
+  readonly timeline: Timeline
+  readonly signal?: AbortSignal
+  readonly deadlineUs?: number
+  readonly priority?: number
+}
+
+const fieldRules: RulesFor<RequestFields> = {
+  timeline: timelineRule,
+  signal: signalRule,
+  deadlineUs: timeRule,
+  priority: finiteRule,
+}
+
 /** What travels with one request through a pipeline, beside the value itself. */
 export class RequestContext {
   readonly timeline: Timeline
@@ -22,7 +37,9 @@ export class RequestContext {
   readonly priority: number
   #attached: Map<Attachment<unknown>, unknown> | undefined
 
-  constructor(fields: { timeline: Timeline; signal?: AbortSignal; deadlineUs?: number; priority?: number }) {
+  /** @throws InputError INVALID_ARGUMENT for a field that is unknown or of the wrong type. */
+  constructor(fields: RequestFields) {
+    checkOptions('fields of a request', fields, fieldRules)
     this.timeline = fields.timeline
     this.signal = fields.signal
     this.deadlineUs = fields.deadlineUs

@@ -190,6 +190,9 @@ describe('reshape and rows', () => {
   })
 
   it('refuses rows that are not there, scalars and packed elements', () => {
+    expect(() => Tensor.zeros('int8', [2]).rows(0, Symbol('end') as never)).toThrow(
+      expect.objectContaining({ code: 'INVALID_ARGUMENT', message: expect.stringContaining('rows 0 to Symbol(end)') }),
+    )
     const cases: [Tensor, number, number][] = [
       [Tensor.zeros('float32', [3, 2]), 2, 4],
       [Tensor.zeros('float32', [3, 2]), -1, 2],

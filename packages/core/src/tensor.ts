@@ -1,4 +1,15 @@
-import { allocate, arrayLengthOf, byteLengthOf, type DType, type DTypeArray, dtypes, isDType, viewAs } from './dtype.ts'
+import {
+  allocate,
+  arrayLengthOf,
+  byteLengthOf,
+  checkBytes,
+  checkDType,
+  type DType,
+  type DTypeArray,
+  dtypes,
+  typeName,
+  viewAs,
+} from './dtype.ts'
 import { describeValue, InputError } from './errors.ts'
 import { fromFloat32, toFloat32 } from './float.ts'
 
@@ -34,10 +45,10 @@ export class Tensor<D extends DType = DType> {
     const { array } = dtypes[dtype]
     if (!(data instanceof array)) {
       throw new InputError('INPUT_DTYPE', {
-        message: `Expected the elements of a ${dtype} tensor in a ${arrayName(array)}, got ${nameOf(data)}.`,
+        message: `Expected the elements of a ${dtype} tensor in a ${arrayName(array)}, got ${typeName(data)}.`,
         remedy: `Convert the data, or name the dtype that it has.`,
         expected: arrayName(array),
-        received: nameOf(data),
+        received: typeName(data),
       })
     }
     const size = sizeOf(shape)
@@ -68,14 +79,7 @@ export class Tensor<D extends DType = DType> {
    */
   static fromBytes<D extends DType>(dtype: D, shape: Shape, bytes: Uint8Array): Tensor<D> {
     checkType(dtype, shape)
-    if (!(bytes instanceof Uint8Array)) {
-      throw new InputError('INPUT_DTYPE', {
-        message: `Expected the bytes in a Uint8Array, got ${nameOf(bytes)}.`,
-        remedy: 'Wrap an ArrayBuffer: new Uint8Array(buffer).',
-        expected: 'Uint8Array',
-        received: nameOf(bytes),
-      })
-    }
+    checkBytes(bytes)
     const expected = byteLengthOf(dtype, sizeOf(shape))
     if (bytes.byteLength !== expected) {
       throw new InputError('INPUT_BYTE_LENGTH', {
@@ -117,7 +121,7 @@ export class Tensor<D extends DType = DType> {
     const there = Number.isInteger(start) && Number.isInteger(end) && 0 <= start && start <= end && end <= count
     if (this.shape.length === 0 || !there || dtypes[this.dtype].bits < 8) {
       throw new InputError('INVALID_ARGUMENT', {
-        message: `Cannot take rows ${start} to ${end} of a ${this.dtype} tensor [${this.shape.join(', ')}].`,
+        message: `Cannot take rows ${describeValue(start)} to ${describeValue(end)} of a ${this.dtype} tensor [${this.shape.join(', ')}].`,
         remedy: 'Rows run over the outermost axis of a tensor whose elements are whole bytes.',
         received: [start, end],
       })
@@ -165,13 +169,7 @@ export function isShape(value: unknown): value is Shape {
 }
 
 function checkType(dtype: DType, shape: Shape): void {
-  if (!isDType(dtype)) {
-    throw new InputError('INPUT_DTYPE', {
-      message: `Expected a dtype, got ${describeValue(dtype)}.`,
-      remedy: `Use one of ${Object.keys(dtypes).join(', ')}.`,
-      received: dtype,
-    })
-  }
+  checkDType(dtype)
   if (!isShape(shape)) {
     throw new InputError('INPUT_SHAPE', {
       message: `Expected a shape of non-negative integers, got ${describeValue(shape)}.`,
@@ -183,8 +181,4 @@ function checkType(dtype: DType, shape: Shape): void {
 
 function arrayName(array: unknown): string {
   return (array as { name: string }).name
-}
-
-function nameOf(value: unknown): string {
-  return value === null || value === undefined ? String(value) : ((value as object).constructor?.name ?? typeof value)
 }
