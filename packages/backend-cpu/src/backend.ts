@@ -21,7 +21,6 @@ export function createBackend(): Backend {
 
     async compile(model, options) {
       parseCpuOptions(options.backendOptions)
-      disableTelemetry()
       // Only a model that is not in the plan cache has to be understood.
       const [{ prepareModel }, { writePlanFile }] = await Promise.all([
         import('./model.ts'),

@@ -4,6 +4,7 @@ import { AbortError, BackendError } from '@lowlat/core'
 import type { InferenceSession } from 'onnxruntime-node'
 import { compileError } from './ort-errors.ts'
 import type { Created, WorkerCall, WorkerReply } from './protocol.ts'
+import { disableTelemetry } from './telemetry.ts'
 
 /** Bytes of the process's last words that an error quotes. */
 const LAST_WORDS = 2000
@@ -21,6 +22,7 @@ export function compileInProcess(
 ): Promise<Created> {
   return new Promise((resolve, reject) => {
     if (signal?.aborted) return reject(abortedError(signal))
+    disableTelemetry()
     const child = fork(fileURLToPath(new URL('./worker.js', import.meta.url)), {
       execArgv: [],
       // Where the executable is Electron, it is told to be Node.
