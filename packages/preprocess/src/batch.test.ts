@@ -92,6 +92,12 @@ describe('decodeBatch', () => {
     const code = (expected: string) => expect.objectContaining({ code: expected })
     await expect(decodeBatch(createImageDecoder(), images)).rejects.toThrow(code('CONFIG_INVALID'))
     await expect(decodeBatch(decoder, images[0] as never)).rejects.toThrow(code('INVALID_ARGUMENT'))
+    for (const no of [null, undefined, {}, { decode: 5 }]) {
+      await expect(decodeBatch(no as never, images)).rejects.toThrow(code('INVALID_ARGUMENT'))
+    }
+    for (const options of [null, { into: {} }, { signal: new AbortController() }, { deadlineMs: 5 }]) {
+      await expect(decodeBatch(decoder, images, options as never)).rejects.toThrow(code('INVALID_ARGUMENT'))
+    }
     const into = Tensor.zeros('float32', [4, 3, 16, 16])
     await expect(decodeBatch(decoder, images, { into })).rejects.toThrow(code('INPUT_SHAPE'))
   })

@@ -1,11 +1,17 @@
 import {
+  boundsRules,
   ConfigError,
+  checkArgument,
+  checkOptions,
   describeValue,
   ImageError,
   type ImageTransform,
   InputError,
   type RequestBounds,
+  type Rule,
+  type RulesFor,
   Tensor,
+  tensorRule,
 } from '@lowlat/core'
 import type { ImageDecoder } from './decoder.ts'
 import type { ImageInput } from './input.ts'
@@ -22,10 +28,19 @@ export interface DecodedBatch<D extends ImageDType = ImageDType> {
   readonly transforms: readonly ImageTransform[]
 }
 
+const batchRules: RulesFor<DecodeBatchOptions> = { ...boundsRules, into: tensorRule }
+const decoderRule: Rule = {
+  expected: 'an image decoder',
+  accepts: (value) =>
+    typeof value === 'object' && value !== null && 'decode' in value && typeof value.decode === 'function',
+}
+
 /**
- * Decodes several images into one tensor, each straight into its row, `decoder.concurrency` of them at a time. Rejects with the first error, and only after
- * everything that was begun has ended, so that nothing writes into `into` afterwards; its rows are then undefined.
- * @throws the errors of the decoder, with the image's position in `details.index`; ConfigError CONFIG_INVALID when
+ * Decodes several images into one tensor, each straight into its row, `decoder.concurrency` of them at a time. Rejects
+ * with the first error, and only after everything that was begun has ended, so that nothing writes into `into`
+ * afterwards; its rows are then undefined.
+ * @throws the errors of the decoder, with the image's position in `details.index`; InputError for what is no decoder and
+ *   for options that are unknown or of the wrong type; ConfigError CONFIG_INVALID when
  *   the decoder gives every image its own size.
  */
 export async function decodeBatch<D extends ImageDType>(
@@ -33,6 +48,8 @@ export async function decodeBatch<D extends ImageDType>(
   inputs: readonly ImageInput[],
   options: DecodeBatchOptions<D> = {},
 ): Promise<DecodedBatch<D>> {
+  checkArgument('decoder', decoder, decoderRule)
+  checkOptions('batch options', options, batchRules)
   if (!Array.isArray(inputs)) {
     throw new InputError('INVALID_ARGUMENT', {
       message: `Expected a list of images, got ${describeValue(inputs)}.`,

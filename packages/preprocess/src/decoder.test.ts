@@ -324,6 +324,27 @@ describe('many at once', () => {
   })
 })
 
+describe('options of a call', () => {
+  const raw = { data: pixels, width, height, channels: 3 } as const
+
+  it.each<[string, unknown]>([
+    ['no object', null],
+    ['unknown', { deadlineMs: 5 }],
+    ['misspelt', { signall: new AbortController().signal }],
+    ['of the wrong type: signal', { signal: new AbortController() }],
+    ['of the wrong type: timeline', { timeline: 5 }],
+    ['of the wrong type: deadlineUs', { deadlineUs: Symbol('soon') }],
+    ['of the wrong type: priority', { priority: Number.NaN }],
+    ['of the wrong type: out', { out: 5 }],
+  ])('are refused where they are %s, as often as they come', async (_, options) => {
+    for (let i = 0; i < 2; i++) {
+      await expect(plain.decode(raw, options as never)).rejects.toThrow(
+        expect.objectContaining({ name: 'InputError', code: 'INVALID_ARGUMENT' }),
+      )
+    }
+  })
+})
+
 describe('a slot', () => {
   const decoder = createImageDecoder({ resize: [16, 12] })
   const raw = { data: pixels, width, height, channels: 3 } as const
@@ -342,6 +363,9 @@ describe('a slot', () => {
     await expect(into(Tensor.zeros('uint8', [1, 3, 12, 16]))).rejects.toThrow(code('INPUT_DTYPE'))
     await expect(into(Tensor.zeros('float32', [1, 12, 16, 3]))).rejects.toThrow(code('INPUT_SHAPE'))
     await expect(into(Tensor.zeros('float32', [1, 3, 12, 16]), 1)).rejects.toThrow(code('INVALID_ARGUMENT'))
-    await expect(into(null as never)).rejects.toThrow(code('INPUT_DTYPE'))
+    await expect(into(Tensor.zeros('float32', [1, 3, 12, 16]), Symbol('row') as never)).rejects.toThrow(
+      code('INVALID_ARGUMENT'),
+    )
+    await expect(into(null as never)).rejects.toThrow(code('INVALID_ARGUMENT'))
   })
 })

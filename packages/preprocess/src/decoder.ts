@@ -1,15 +1,22 @@
 import {
+  boundsRules,
+  checkArgument,
   checkBounds,
+  checkOptions,
   describeValue,
   ImageError,
   type ImageTransform,
   InputError,
   monotonicUs,
   type RequestBounds,
+  type Rule,
+  type RulesFor,
   type Shape,
   type SpanSink,
+  spanSinkRule,
   systemClock,
   Tensor,
+  tensorRule,
 } from '@lowlat/core'
 import { decodePixels, prepareImage } from './decode.ts'
 import { DecodeQueue } from './decode-queue.ts'
@@ -37,6 +44,12 @@ export interface DecodeOptions<D extends ImageDType = ImageDType> extends Reques
   readonly timeline?: SpanSink | undefined
 }
 
+const slotRule: Rule = {
+  expected: 'a slot { tensor, row }',
+  accepts: (value) => typeof value === 'object' && value !== null && 'tensor' in value && 'row' in value,
+}
+const decodeRules: RulesFor<DecodeOptions> = { ...boundsRules, out: slotRule, timeline: spanSinkRule }
+
 /** Decodes several images at the same time, and keeps the surplus in a bounded queue. Holds nothing to dispose. */
 export interface ImageDecoder<D extends ImageDType = ImageDType> {
   readonly dtype: D
@@ -49,7 +62,8 @@ export interface ImageDecoder<D extends ImageDType = ImageDType> {
    * Bytes and raw pixels are checked before they join the queue, files once they are read, which is when it is their
    * turn. Without `out` the tensor owns new memory, which it gets when the decoding starts.
    * @throws (as rejection) ImageError IMAGE_EMPTY, IMAGE_UNSUPPORTED, IMAGE_CORRUPT or IMAGE_TOO_LARGE for what the
-   *   image is; InputError for an input that is no image, or that does not fit the crop or the slot; QueueFullError;
+   *   image is; InputError for an input that is no image, or that does not fit the crop or the slot, and for options that are unknown
+   *   or of the wrong type; QueueFullError;
    *   DeadlineError or AbortError as soon as the image is late or aborted: it then leaves the queue, while decoding that
    *   already runs is finished and discarded.
    */
@@ -79,6 +93,7 @@ export function createImageDecoder<D extends ImageDType = 'float32'>(options: Im
     shape: fixed && shapeOf(fixed[0], fixed[1], layout),
     concurrency,
     async decode(input, options = {}) {
+      checkOptions('decode options', options, decodeRules)
       const { out, timeline } = options
       const queuedUs = monotonicUs()
       const image = imageFrom(input)
@@ -123,12 +138,13 @@ async function tensorFor<D extends ImageDType>(
 }
 
 function checkSlot({ tensor, row }: ImageSlot, dtype: ImageDType, shape: Shape): void {
-  if (tensor?.dtype !== dtype) {
+  checkArgument('out.tensor', tensor, tensorRule)
+  if (tensor.dtype !== dtype) {
     throw new InputError('INPUT_DTYPE', {
-      message: `Expected a ${dtype} tensor to decode into, got ${describeValue(tensor?.dtype)}.`,
+      message: `Expected a ${dtype} tensor to decode into, got ${tensor.dtype}.`,
       remedy: 'Allocate the batch with the `dtype` of the image options.',
       expected: dtype,
-      received: tensor?.dtype,
+      received: tensor.dtype,
     })
   }
   if (tensor.shape.length !== 4 || shape.some((dim, axis) => axis > 0 && dim !== tensor.shape[axis])) {
@@ -141,7 +157,7 @@ function checkSlot({ tensor, row }: ImageSlot, dtype: ImageDType, shape: Shape):
   }
   if (!(Number.isInteger(row) && row >= 0 && row < tensor.shape[0]!)) {
     throw new InputError('INVALID_ARGUMENT', {
-      message: `Expected a row from 0 to ${tensor.shape[0]! - 1}, got ${row}.`,
+      message: `Expected a row from 0 to ${tensor.shape[0]! - 1}, got ${describeValue(row)}.`,
       remedy: 'Rows are the images of the batch tensor.',
       received: row,
     })
