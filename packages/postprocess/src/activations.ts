@@ -1,15 +1,25 @@
-import { InputError, type Stage, Tensor } from '@lowlat/core'
+import { checkOptions, InputError, invalidConfig, type RulesFor, type Stage, Tensor } from '@lowlat/core'
+import { checkTensor } from './check.ts'
 
 export interface SoftmaxOptions {
   /** Axis along which the values sum to 1; negative counts from the end. Default -1. */
   readonly axis?: number
 }
 
+const softmaxRules: RulesFor<SoftmaxOptions> = {
+  axis: { expected: 'an integer', accepts: Number.isSafeInteger },
+}
+
 /**
  * exp(x - max) / sum(exp(x - max)) along an axis, which cannot overflow for finite values. Any real dtype; new memory.
- * A NaN, or +Infinity, makes its whole slice NaN. @throws InputError INVALID_ARGUMENT when there is no such axis.
+ * A NaN, or +Infinity, makes its whole slice NaN.
+ * @throws InputError INVALID_ARGUMENT for what is no tensor, and when there is no such axis; ConfigError CONFIG_INVALID for
+ *   bad options.
  */
-export function softmax(tensor: Tensor, { axis = -1 }: SoftmaxOptions = {}): Tensor<'float32'> {
+export function softmax(tensor: Tensor, options: SoftmaxOptions = {}): Tensor<'float32'> {
+  checkTensor(tensor)
+  checkOptions('softmax options', options, softmaxRules, invalidConfig)
+  const { axis = -1 } = options
   const { shape } = tensor
   const at = axis < 0 ? axis + shape.length : axis
   const length = shape[at]
@@ -44,8 +54,12 @@ function softmaxSlice(values: Float32Array, out: Float32Array, start: number, le
   for (let i = start; i < end; i += step) out[i] = out[i]! / sum
 }
 
-/** 1 / (1 + exp(-x)) of every element; any real dtype, new memory. */
+/**
+ * 1 / (1 + exp(-x)) of every element; any real dtype, new memory.
+ * @throws InputError INVALID_ARGUMENT for what is no tensor.
+ */
 export function sigmoid(tensor: Tensor): Tensor<'float32'> {
+  checkTensor(tensor)
   return new Tensor(
     'float32',
     tensor.shape,
@@ -53,8 +67,9 @@ export function sigmoid(tensor: Tensor): Tensor<'float32'> {
   )
 }
 
-/** {@link softmax} as a pipeline stage. */
+/** {@link softmax} as a pipeline stage. @throws ConfigError CONFIG_INVALID at once for bad options. */
 export function softmaxStage(options: SoftmaxOptions = {}): Stage<Tensor, Tensor<'float32'>> {
+  checkOptions('softmax options', options, softmaxRules, invalidConfig)
   return { name: 'softmax', segment: 'postprocess', run: (tensor) => softmax(tensor, options) }
 }
 

@@ -1,6 +1,6 @@
-import { type ImageTransform, InputError, imageTransform, type Stage, type Tensor } from '@lowlat/core'
-import { checkLabels, shapeError } from './check.ts'
-import { type NmsOptions, nms, resolveNmsOptions } from './nms.ts'
+import { checkOptions, type ImageTransform, invalidConfig, type RulesFor, type Stage, type Tensor } from '@lowlat/core'
+import { checkLabels, checkTensor, checkTransforms, labelsRule, shapeError, transformOf } from './check.ts'
+import { type NmsOptions, nmsRules, suppress, withNmsDefaults } from './nms.ts'
 
 /** Edges in pixels of the source image; x grows to the right, y downwards. */
 export interface Box {
@@ -27,14 +27,23 @@ export interface DetectionOptions extends NmsOptions {
   readonly labels?: readonly string[]
 }
 
-interface ResolvedDetectionOptions extends Required<NmsOptions> {
+export interface ResolvedDetectionOptions extends Required<NmsOptions> {
   readonly labels: readonly string[] | undefined
 }
 
-/** @throws ConfigError CONFIG_INVALID for a threshold outside 0..1 or a count below 1. */
-export function resolveDetectionOptions(options: DetectionOptions): ResolvedDetectionOptions {
+export const detectionRules: RulesFor<DetectionOptions> = { ...nmsRules, labels: labelsRule }
+
+/**
+ * `rules` where a model has more options.
+ * @throws ConfigError CONFIG_INVALID for an option that is unknown, of the wrong type or out of range.
+ */
+export function resolveDetectionOptions(
+  options: DetectionOptions,
+  rules: RulesFor<DetectionOptions> = detectionRules,
+): ResolvedDetectionOptions {
+  checkOptions('detection options', options, rules, invalidConfig)
   const { scoreThreshold = 0.25, labels } = options
-  return { ...resolveNmsOptions({ ...options, scoreThreshold }), labels }
+  return { ...withNmsDefaults({ ...options, scoreThreshold }), labels }
 }
 
 /** Boxes that a model proposes, in pixels of its input; grows as they are added. */
@@ -67,7 +76,7 @@ export class Candidates {
     const scores = this.#scores.subarray(0, this.#count)
     const classes = this.#classes.subarray(0, this.#count)
     const detections: Detection[] = []
-    for (const i of nms(boxes, scores, classes, options)) {
+    for (const i of suppress(boxes, scores, classes, options)) {
       const box = toSource(boxes.subarray(i * 4, i * 4 + 4), transform)
       if (!(box.x2 > box.x1 && box.y2 > box.y1)) continue
       const detection = { box, score: scores[i]!, classIndex: classes[i]! }
@@ -108,24 +117,13 @@ export function detectRows(
   classes: number,
   find: FindCandidates,
 ): Detection[][] {
-  checkRows(output, transforms)
+  checkTransforms(output, transforms)
   checkLabels(options.labels, classes)
   const values = output.toFloat32()
   const length = values.length / transforms.length
   return transforms.map((transform, row) =>
     find(values.subarray(row * length, (row + 1) * length), transform).toDetections(transform, options),
   )
-}
-
-/** @throws InputError INVALID_ARGUMENT unless there is one transform per row. */
-export function checkRows(output: Tensor, transforms: readonly ImageTransform[]): void {
-  if (output.shape[0] === transforms.length) return
-  throw new InputError('INVALID_ARGUMENT', {
-    message: `Expected ${output.shape[0]} image transforms, one per row of [${output.shape.join(', ')}], got ${transforms.length}.`,
-    remedy: 'Pass the transforms that decoding the batch returned, in the same order.',
-    expected: output.shape[0],
-    received: transforms.length,
-  })
 }
 
 /** A stage for one request: its image's transform comes from the stage that decoded it. */
@@ -137,14 +135,14 @@ export function detectionStage<I extends Tensor | Readonly<Record<string, Tensor
     name,
     segment: 'postprocess',
     run(input, context) {
-      const transform = context.require(imageTransform, 'Begin the pipeline with decodeImage, which attaches it.')
-      return decode(input, [transform])[0]!
+      return decode(input, [transformOf(context)])[0]!
     },
   }
 }
 
-/** @throws InputError INPUT_SHAPE unless the tensor has three axes. */
+/** @throws InputError INVALID_ARGUMENT for what is no tensor; INPUT_SHAPE unless it has three axes. */
 export function threeAxes(output: Tensor, expected: string, remedy: string): [number, number, number] {
+  checkTensor(output)
   const [rows, first, second] = output.shape
   if (output.shape.length === 3 && rows !== undefined && first !== undefined && second !== undefined) {
     return [rows, first, second]

@@ -1,5 +1,5 @@
-import { InputError } from '@lowlat/core'
-import { checkOption, isCount } from './check.ts'
+import { booleanRule, checkArgument, checkOptions, InputError, invalidConfig, type RulesFor } from '@lowlat/core'
+import { countRule, fractionRule, numbersRule } from './check.ts'
 
 export interface NmsOptions {
   /** Two boxes whose intersection over union is greater than this are the same object. Default 0.45. */
@@ -12,12 +12,15 @@ export interface NmsOptions {
   readonly classAgnostic?: boolean
 }
 
-/** @throws ConfigError CONFIG_INVALID for a threshold outside 0..1 or a count below 1. */
-export function resolveNmsOptions(options: NmsOptions): Required<NmsOptions> {
+export const nmsRules: RulesFor<NmsOptions> = {
+  iouThreshold: fractionRule,
+  scoreThreshold: fractionRule,
+  maxDetections: countRule,
+  classAgnostic: booleanRule,
+}
+
+export function withNmsDefaults(options: NmsOptions): Required<NmsOptions> {
   const { iouThreshold = 0.45, scoreThreshold = 0, maxDetections = 100, classAgnostic = false } = options
-  checkOption('iouThreshold', iouThreshold, iouThreshold >= 0 && iouThreshold <= 1, 'a number from 0 to 1')
-  checkOption('scoreThreshold', scoreThreshold, scoreThreshold >= 0 && scoreThreshold <= 1, 'a number from 0 to 1')
-  checkOption('maxDetections', maxDetections, isCount(maxDetections), 'a positive integer')
   return { iouThreshold, scoreThreshold, maxDetections, classAgnostic }
 }
 
@@ -27,7 +30,7 @@ export function resolveNmsOptions(options: NmsOptions): Required<NmsOptions> {
  * positions of the kept boxes, best first; of equal scores the lower position comes first. A box without area overlaps
  * nothing; one with NaN or infinity among its coordinates or as its score is dropped.
  * Sorting takes O(n log n), suppression O(n * kept).
- * @throws InputError INVALID_ARGUMENT when the lengths do not agree; ConfigError CONFIG_INVALID for bad options.
+ * @throws InputError INVALID_ARGUMENT for what are no lists of numbers, and when the lengths do not agree; ConfigError CONFIG_INVALID for bad options.
  */
 export function nms(
   boxes: Float32Array,
@@ -35,7 +38,10 @@ export function nms(
   classes: ArrayLike<number>,
   options: NmsOptions = {},
 ): number[] {
-  const { iouThreshold, scoreThreshold, maxDetections, classAgnostic } = resolveNmsOptions(options)
+  checkOptions('nms options', options, nmsRules, invalidConfig)
+  checkArgument('boxes', boxes, numbersRule)
+  checkArgument('scores', scores, numbersRule)
+  checkArgument('classes', classes, numbersRule)
   const count = scores.length
   if (boxes.length !== count * 4 || classes.length !== count) {
     throw new InputError('INVALID_ARGUMENT', {
@@ -45,6 +51,17 @@ export function nms(
       received: [boxes.length, classes.length],
     })
   }
+  return suppress(boxes, scores, classes, withNmsDefaults(options))
+}
+
+/** {@link nms} for arguments that were checked. */
+export function suppress(
+  boxes: Float32Array,
+  scores: Float32Array,
+  classes: ArrayLike<number>,
+  { iouThreshold, scoreThreshold, maxDetections, classAgnostic }: Required<NmsOptions>,
+): number[] {
+  const count = scores.length
   const areas = new Float64Array(count)
   const order: number[] = []
   for (let i = 0; i < count; i++) {

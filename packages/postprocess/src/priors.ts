@@ -1,4 +1,5 @@
-import { checkOption, isCount } from './check.ts'
+import { checkArgument, invalidConfig, listRule } from '@lowlat/core'
+import { countRule, someRule } from './check.ts'
 
 /** One output level of a single-shot detector: its grid, and the boxes that each cell starts from. */
 export interface PriorLevel {
@@ -7,6 +8,15 @@ export interface PriorLevel {
   /** Sides of the cell's square boxes, in pixels. */
   readonly sizes: readonly number[]
 }
+
+const sizesRule = someRule({
+  expected: 'a positive number',
+  accepts: (value) => typeof value === 'number' && value > 0 && Number.isFinite(value),
+})
+const levelsRule = listRule({
+  expected: 'an object { stride, sizes }',
+  accepts: (value) => typeof value === 'object' && value !== null,
+})
 
 /**
  * Square anchors for the SSD decoder: per level, row by row and cell by cell, one box per size around the cell's
@@ -17,11 +27,13 @@ export interface PriorLevel {
  * @throws ConfigError CONFIG_INVALID for sizes that are not positive.
  */
 export function ssdPriors(width: number, height: number, levels: readonly PriorLevel[]): Float32Array {
-  checkOption('width and height', [width, height], isCount(width) && isCount(height), 'positive integers')
+  checkArgument('width', width, countRule, invalidConfig)
+  checkArgument('height', height, countRule, invalidConfig)
+  checkArgument('levels', levels, levelsRule, invalidConfig)
   const priors: number[] = []
   for (const { stride, sizes } of levels) {
-    checkOption('stride', stride, isCount(stride), 'a positive integer')
-    checkOption('sizes', sizes, sizes.length > 0 && sizes.every((size) => size > 0), 'positive numbers')
+    checkArgument('stride', stride, countRule, invalidConfig)
+    checkArgument('sizes', sizes, sizesRule, invalidConfig)
     for (let y = 0; y < Math.ceil(height / stride); y++) {
       for (let x = 0; x < Math.ceil(width / stride); x++) {
         for (const size of sizes) {

@@ -1,6 +1,5 @@
-import { type ImageTransform, imageTransform, type Stage, type Tensor } from '@lowlat/core'
-import { checkOption, shapeError } from './check.ts'
-import { checkRows } from './detection.ts'
+import { checkOptions, type ImageTransform, invalidConfig, type RulesFor, type Stage, type Tensor } from '@lowlat/core'
+import { checkTensor, checkTransforms, shapeError, transformOf } from './check.ts'
 
 /** One class per pixel, rows from the top. */
 export interface ClassMap {
@@ -17,51 +16,50 @@ export interface SegmentationOptions {
   readonly size?: 'source' | 'model'
 }
 
+const segmentationRules: RulesFor<SegmentationOptions> = {
+  size: { expected: "'source' or 'model'", accepts: (value) => value === 'source' || value === 'model' },
+}
+
 /** The most classes beside `ignoreIndex` that fit a Uint16Array. */
 const MOST_CLASSES = 0xffff
 
 /**
  * The most probable class of every pixel, from logits or probabilities [N, C, H, W]; one map per row. Of equal classes
  * the lower wins, and NaN never does.
- * @throws InputError INPUT_SHAPE for other shapes or a single class, INVALID_ARGUMENT unless there is one transform
- *   per row; ConfigError CONFIG_INVALID for bad options.
+ * @throws InputError INPUT_SHAPE for other shapes or a single class, INVALID_ARGUMENT for what is no tensor and unless
+ *   there is one transform per row; ConfigError CONFIG_INVALID for bad options.
  */
 export function decodeSegmentation(
   logits: Tensor,
   transforms: readonly ImageTransform[],
   options: SegmentationOptions = {},
 ): ClassMap[] {
-  const size = sizeOption(options)
+  checkOptions('segmentation options', options, segmentationRules, invalidConfig)
+  checkTensor(logits)
   const [, classes = 0, height = 0, width = 0] = logits.shape
   if (logits.shape.length !== 4 || classes < 2 || classes > MOST_CLASSES || height < 1 || width < 1) {
     const expected = `logits [N, classes, height, width] of 2 to ${MOST_CLASSES} classes`
     throw shapeError(expected, logits, 'For a single class take its sigmoid and a threshold instead.')
   }
-  checkRows(logits, transforms)
+  checkTransforms(logits, transforms)
   const values = logits.toFloat32()
   const length = classes * height * width
   return transforms.map((transform, row) => {
     const map = argMax(values.subarray(row * length, (row + 1) * length), classes, width, height)
-    return size === 'source' ? toSource(map, transform) : map
+    return options.size === 'model' ? map : toSource(map, transform)
   })
 }
 
-/** The stage from the logits of one image to its class map; see {@link decodeSegmentation}. */
+/** The stage from the logits of one image to its class map; see {@link decodeSegmentation}. Bad options throw at once. */
 export function segment(options: SegmentationOptions = {}): Stage<Tensor, ClassMap> {
-  sizeOption(options)
+  checkOptions('segmentation options', options, segmentationRules, invalidConfig)
   return {
     name: 'segment',
     segment: 'postprocess',
     run(logits, context) {
-      const transform = context.require(imageTransform, 'Begin the pipeline with decodeImage, which attaches it.')
-      return decodeSegmentation(logits, [transform], options)[0]!
+      return decodeSegmentation(logits, [transformOf(context)], options)[0]!
     },
   }
-}
-
-function sizeOption({ size = 'source' }: SegmentationOptions): 'source' | 'model' {
-  checkOption('size', size, size === 'source' || size === 'model', "'source' or 'model'")
-  return size
 }
 
 function argMax(logits: Float32Array, classes: number, width: number, height: number): ClassMap {

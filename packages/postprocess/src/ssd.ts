@@ -1,11 +1,22 @@
-import { type Fetches, type ImageTransform, InputError, type Stage, type Tensor } from '@lowlat/core'
-import { checkLabels, checkOption, isCount, shapeError } from './check.ts'
+import {
+  type Fetches,
+  type ImageTransform,
+  InputError,
+  integerRule,
+  nameRule,
+  type Rule,
+  type RulesFor,
+  type Stage,
+  type Tensor,
+} from '@lowlat/core'
+import { checkFetches, checkLabels, checkTransforms, numbersRule, shapeError } from './check.ts'
 import {
   Candidates,
-  checkRows,
   type Detection,
   type DetectionOptions,
+  detectionRules,
   detectionStage,
+  type ResolvedDetectionOptions,
   resolveDetectionOptions,
   threeAxes,
 } from './detection.ts'
@@ -28,6 +39,34 @@ export interface SsdOptions extends DetectionOptions {
   readonly backgroundClass?: number | null
 }
 
+const priorsRule: Rule = {
+  expected: 'priors { boxes, variances }, a Float32Array and two numbers',
+  accepts(value) {
+    if (typeof value !== 'object' || value === null || !('boxes' in value)) return false
+    const { boxes, variances = [0, 0] } = value as { boxes: unknown; variances?: unknown }
+    const pair = Array.isArray(variances) && variances.length === 2 && variances.every(Number.isFinite)
+    return numbersRule.accepts(boxes) && pair
+  },
+}
+const classRule = integerRule(0)
+const ssdRules: RulesFor<SsdOptions> = {
+  ...detectionRules,
+  scores: nameRule,
+  boxes: nameRule,
+  priors: priorsRule,
+  backgroundClass: {
+    expected: 'the index of a class, or null',
+    accepts: (value) => value === null || classRule.accepts(value),
+  },
+}
+
+interface ResolvedSsdOptions extends ResolvedDetectionOptions {
+  readonly scores: string
+  readonly boxes: string
+  readonly priors: SsdPriors | undefined
+  readonly backgroundClass: number | null
+}
+
 type CornersOf = (boxes: Float32Array, anchor: number) => readonly [number, number, number, number]
 
 /**
@@ -36,27 +75,45 @@ type CornersOf = (boxes: Float32Array, anchor: number) => readonly [number, numb
  * centre = prior centre + value * variance * prior size, size = prior size * exp(value * variance)
  * (Liu et al., SSD, arXiv:1512.02325). An anchor counts for every class above the threshold; `classIndex` and `labels`
  * include the background.
- * @throws InputError OUTPUT_UNKNOWN, INPUT_SHAPE or INVALID_ARGUMENT when outputs, priors and transforms do not agree;
- *   ConfigError CONFIG_INVALID for bad options or the wrong number of labels.
+ * @throws InputError OUTPUT_UNKNOWN, INPUT_SHAPE or INVALID_ARGUMENT when outputs, priors and transforms do not agree or
+ *   are none; ConfigError CONFIG_INVALID for bad options or the wrong number of labels.
  */
 export function decodeSsd(
   outputs: Fetches,
   transforms: readonly ImageTransform[],
   options: SsdOptions = {},
 ): Detection[][] {
-  const { backgroundClass } = checkSsd(options)
-  const resolved = resolveDetectionOptions(options)
-  const scores = outputNamed(outputs, options.scores ?? 'scores')
-  const boxes = outputNamed(outputs, options.boxes ?? 'boxes')
+  return decode(outputs, transforms, resolveSsdOptions(options))
+}
+
+/**
+ * The stage from the outputs for one image to its detections, behind inferFeeds; see {@link decodeSsd}. Bad options throw
+ * at once.
+ */
+export function detectSsd(options: SsdOptions = {}): Stage<Fetches, Detection[]> {
+  const resolved = resolveSsdOptions(options)
+  return detectionStage('detectSsd', (outputs: Fetches, transforms) => decode(outputs, transforms, resolved))
+}
+
+function resolveSsdOptions(options: SsdOptions): ResolvedSsdOptions {
+  const resolved = resolveDetectionOptions(options, ssdRules)
+  const { scores = 'scores', boxes = 'boxes', priors, backgroundClass = 0 } = options
+  return { ...resolved, scores, boxes, priors, backgroundClass }
+}
+
+function decode(outputs: Fetches, transforms: readonly ImageTransform[], resolved: ResolvedSsdOptions): Detection[][] {
+  checkFetches(outputs)
+  const scores = outputNamed(outputs, resolved.scores)
+  const boxes = outputNamed(outputs, resolved.boxes)
   const remedy = 'Name the outputs by the options `scores` and `boxes`.'
   const [rows, anchors, classes] = threeAxes(scores, 'probabilities [N, anchors, classes]', remedy)
   const [boxRows, boxAnchors, four] = threeAxes(boxes, 'boxes [N, anchors, 4]', remedy)
   if (boxRows !== rows || boxAnchors !== anchors || four !== 4) {
     throw shapeError(`boxes [${rows}, ${anchors}, 4], as many as probabilities`, boxes, remedy)
   }
-  checkRows(scores, transforms)
+  checkTransforms(scores, transforms)
   checkLabels(resolved.labels, classes)
-  const cornersOf = options.priors ? encodedBy(options.priors, anchors) : corners
+  const cornersOf = resolved.priors ? encodedBy(resolved.priors, anchors) : corners
 
   const allScores = scores.toFloat32()
   const allBoxes = boxes.toFloat32()
@@ -66,26 +123,13 @@ export function decodeSsd(
     for (let anchor = row * anchors; anchor < (row + 1) * anchors; anchor++) {
       for (let c = 0; c < classes; c++) {
         const score = allScores[anchor * classes + c]!
-        if (c === backgroundClass || !(score >= resolved.scoreThreshold)) continue
+        if (c === resolved.backgroundClass || !(score >= resolved.scoreThreshold)) continue
         const [x1, y1, x2, y2] = cornersOf(allBoxes.subarray(anchor * 4, anchor * 4 + 4), anchor - row * anchors)
         found.add(x1 * targetWidth, y1 * targetHeight, x2 * targetWidth, y2 * targetHeight, score, c)
       }
     }
     return found.toDetections(transform, resolved)
   })
-}
-
-/** The stage from the outputs for one image to its detections, behind inferFeeds; see {@link decodeSsd}. */
-export function detectSsd(options: SsdOptions = {}): Stage<Fetches, Detection[]> {
-  checkSsd(options)
-  resolveDetectionOptions(options)
-  return detectionStage('detectSsd', (outputs: Fetches, transforms) => decodeSsd(outputs, transforms, options))
-}
-
-function checkSsd({ backgroundClass = 0 }: SsdOptions): { backgroundClass: number | null } {
-  const fits = backgroundClass === null || backgroundClass === 0 || isCount(backgroundClass)
-  checkOption('backgroundClass', backgroundClass, fits, 'the index of a class, or null')
-  return { backgroundClass }
 }
 
 const corners: CornersOf = (box) => [box[0]!, box[1]!, box[2]!, box[3]!]
@@ -112,8 +156,7 @@ function encodedBy({ boxes: priors, variances = [0.1, 0.2] }: SsdPriors, anchors
 }
 
 function outputNamed(outputs: Fetches, name: string): Tensor {
-  const tensor = outputs[name]
-  if (tensor) return tensor
+  if (Object.hasOwn(outputs, name)) return outputs[name]!
   throw new InputError('OUTPUT_UNKNOWN', {
     message: `Expected an output '${name}', got ${Object.keys(outputs).join(', ') || 'none'}.`,
     remedy: 'Name the outputs of this model by the options `scores` and `boxes`.',

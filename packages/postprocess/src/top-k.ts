@@ -1,6 +1,14 @@
-import type { Stage, Tensor } from '@lowlat/core'
+import {
+  booleanRule,
+  checkArgument,
+  checkOptions,
+  invalidConfig,
+  type RulesFor,
+  type Stage,
+  type Tensor,
+} from '@lowlat/core'
 import { softmax } from './activations.ts'
-import { checkLabels, checkOption, isCount, shapeError } from './check.ts'
+import { checkLabels, checkTensor, countRule, labelsRule, numbersRule, shapeError } from './check.ts'
 
 export interface Classification {
   /** Position of the class in the model's output. */
@@ -17,14 +25,19 @@ export interface TopKOptions {
   readonly softmax?: boolean
 }
 
+const topKRules: RulesFor<TopKOptions> = { labels: labelsRule, softmax: booleanRule }
+
 /** Above this many the selection sorts everything, instead of inserting into a short list. */
 const LONGEST_INSERTION = 64
 
 /**
  * Positions of the k largest values, largest first; of equal values the lower position comes first, and NaN ranks
  * behind everything. Fewer than k where there are fewer values.
+ * @throws InputError INVALID_ARGUMENT for what is no list of numbers; ConfigError CONFIG_INVALID for a bad k.
  */
 export function topKIndices(values: ArrayLike<number>, k: number): number[] {
+  checkArgument('values', values, numbersRule)
+  checkArgument('k', k, countRule, invalidConfig)
   if (k > LONGEST_INSERTION) {
     return Array.from(values, (_, i) => i)
       .sort((a, b) => (ranksBefore(values[a]!, values[b]!) ? -1 : ranksBefore(values[b]!, values[a]!) ? 1 : a - b))
@@ -49,10 +62,22 @@ function ranksBefore(a: number, b: number): boolean {
 /**
  * The k best classes of every row of [N, C]; [C] counts as one row. Ranked by the given values; see
  * {@link topKIndices} for ties and NaN.
- * @throws InputError INPUT_SHAPE for other ranks; ConfigError CONFIG_INVALID for a bad k or the wrong number of labels.
+ * @throws InputError INVALID_ARGUMENT for what is no tensor, INPUT_SHAPE for other ranks; ConfigError CONFIG_INVALID for a
+ *   bad k, bad options or the wrong number of labels.
  */
 export function classify(tensor: Tensor, k: number, options: TopKOptions = {}): Classification[][] {
-  checkOption('k', k, isCount(k), 'a positive integer')
+  checkTopK(k, options)
+  return rankRows(tensor, k, options)
+}
+
+function checkTopK(k: number, options: TopKOptions): void {
+  checkArgument('k', k, countRule, invalidConfig)
+  checkOptions('top-k options', options, topKRules, invalidConfig)
+}
+
+/** {@link classify} with options that were checked. */
+function rankRows(tensor: Tensor, k: number, options: TopKOptions): Classification[][] {
+  checkTensor(tensor)
   const { labels } = options
   const [rows, classes] = tensor.shape.length === 1 ? [1, tensor.shape[0]!] : tensor.shape
   if (rows === undefined || classes === undefined || tensor.shape.length > 2) {
@@ -76,15 +101,15 @@ export function classify(tensor: Tensor, k: number, options: TopKOptions = {}): 
 
 /**
  * The stage from the scores of one request, [1, C] or [C], to its k best classes.
- * @throws ConfigError CONFIG_INVALID at once for a bad k; as {@link classify} when it runs.
+ * @throws ConfigError CONFIG_INVALID at once for a bad k or bad options; as {@link classify} when it runs.
  */
 export function topK(k: number, options: TopKOptions = {}): Stage<Tensor, Classification[]> {
-  checkOption('k', k, isCount(k), 'a positive integer')
+  checkTopK(k, options)
   return {
     name: 'topK',
     segment: 'postprocess',
     run(tensor) {
-      const [first, ...others] = classify(tensor, k, options)
+      const [first, ...others] = rankRows(tensor, k, options)
       if (first && others.length === 0) return first
       throw shapeError('scores of one request, [1, C] or [C]', tensor, 'Use topKBatch for a list per row.')
     },
@@ -93,6 +118,6 @@ export function topK(k: number, options: TopKOptions = {}): Stage<Tensor, Classi
 
 /** The stage from scores [N, C] to one list of the k best classes per row. */
 export function topKBatch(k: number, options: TopKOptions = {}): Stage<Tensor, Classification[][]> {
-  checkOption('k', k, isCount(k), 'a positive integer')
-  return { name: 'topKBatch', segment: 'postprocess', run: (tensor) => classify(tensor, k, options) }
+  checkTopK(k, options)
+  return { name: 'topKBatch', segment: 'postprocess', run: (tensor) => rankRows(tensor, k, options) }
 }

@@ -6,6 +6,7 @@ import {
   type DetectionOptions,
   detectionStage,
   detectRows,
+  type ResolvedDetectionOptions,
   resolveDetectionOptions,
   threeAxes,
 } from './detection.ts'
@@ -14,7 +15,7 @@ import {
  * Detections per image from the output [N, 4 + classes, A] of Ultralytics' YOLOv8 and its successors with that head:
  * rows of centre x, centre y, width and height in input pixels, then one row of probabilities per class, for A anchors.
  * An anchor counts for its most probable class.
- * @throws InputError INPUT_SHAPE or INVALID_ARGUMENT when output and transforms do not agree; ConfigError
+ * @throws InputError INPUT_SHAPE or INVALID_ARGUMENT when output and transforms do not agree or are none; ConfigError
  *   CONFIG_INVALID for bad options or the wrong number of labels.
  */
 export function decodeYolov8(
@@ -22,7 +23,20 @@ export function decodeYolov8(
   transforms: readonly ImageTransform[],
   options: DetectionOptions = {},
 ): Detection[][] {
+  return decode(output, transforms, resolveDetectionOptions(options))
+}
+
+/** The stage from YOLOv8's output for one image to its detections; see {@link decodeYolov8}. Bad options throw at once. */
+export function detectYolov8(options: DetectionOptions = {}): Stage<Tensor, Detection[]> {
   const resolved = resolveDetectionOptions(options)
+  return detectionStage('detectYolov8', (output, transforms) => decode(output, transforms, resolved))
+}
+
+function decode(
+  output: Tensor,
+  transforms: readonly ImageTransform[],
+  resolved: ResolvedDetectionOptions,
+): Detection[][] {
   const expected = 'YOLOv8 output [N, 4 + classes, anchors]'
   const [, height, anchors] = threeAxes(output, expected, 'Pass the output of a YOLOv8 detection model.')
   const classes = height - 4
@@ -50,10 +64,4 @@ export function decodeYolov8(
     }
     return found
   })
-}
-
-/** The stage from YOLOv8's output for one image to its detections; see {@link decodeYolov8}. */
-export function detectYolov8(options: DetectionOptions = {}): Stage<Tensor, Detection[]> {
-  resolveDetectionOptions(options)
-  return detectionStage('detectYolov8', (output, transforms) => decodeYolov8(output, transforms, options))
 }

@@ -1,11 +1,13 @@
-import type { ImageTransform, Stage, Tensor } from '@lowlat/core'
-import { checkOption, isCount, shapeError } from './check.ts'
+import type { ImageTransform, RulesFor, Stage, Tensor } from '@lowlat/core'
+import { countRule, shapeError, someRule } from './check.ts'
 import {
   Candidates,
   type Detection,
   type DetectionOptions,
+  detectionRules,
   detectionStage,
   detectRows,
+  type ResolvedDetectionOptions,
   resolveDetectionOptions,
   threeAxes,
 } from './detection.ts'
@@ -15,6 +17,8 @@ export interface YoloxOptions extends DetectionOptions {
   readonly strides?: readonly number[]
 }
 
+const yoloxRules: RulesFor<YoloxOptions> = { ...detectionRules, strides: someRule(countRule) }
+
 /**
  * Detections per image from YOLOX's raw output [N, A, 5 + classes]: for each cell of the grids of every stride, row by
  * row, the box as (x, y, log width, log height) in units of the stride and relative to the cell, the probability that
@@ -22,7 +26,8 @@ export interface YoloxOptions extends DetectionOptions {
  * exp(h) * stride; score: object * class (Ge et al., YOLOX, arXiv:2107.08430, and its demo's decoding).
  *
  * The input's size is that of the transforms, which also map the boxes to their images.
- * @throws InputError INPUT_SHAPE or INVALID_ARGUMENT when output, input size and transforms do not agree;
+ * @throws InputError INPUT_SHAPE or INVALID_ARGUMENT when output, input size and transforms do not agree or are
+ *   none;
  *   ConfigError CONFIG_INVALID for bad options or the wrong number of labels.
  */
 export function decodeYolox(
@@ -30,8 +35,26 @@ export function decodeYolox(
   transforms: readonly ImageTransform[],
   options: YoloxOptions = {},
 ): Detection[][] {
-  const strides = stridesOf(options)
-  const resolved = resolveDetectionOptions(options)
+  return decode(output, transforms, resolveYoloxOptions(options))
+}
+
+/** The stage from YOLOX's output for one image to its detections; see {@link decodeYolox}. Bad options throw at once. */
+export function detectYolox(options: YoloxOptions = {}): Stage<Tensor, Detection[]> {
+  const resolved = resolveYoloxOptions(options)
+  return detectionStage('detectYolox', (output, transforms) => decode(output, transforms, resolved))
+}
+
+interface ResolvedYoloxOptions extends ResolvedDetectionOptions {
+  readonly strides: readonly number[]
+}
+
+function resolveYoloxOptions(options: YoloxOptions): ResolvedYoloxOptions {
+  const resolved = resolveDetectionOptions(options, yoloxRules)
+  return { ...resolved, strides: options.strides ?? [8, 16, 32] }
+}
+
+function decode(output: Tensor, transforms: readonly ImageTransform[], resolved: ResolvedYoloxOptions): Detection[][] {
+  const { strides } = resolved
   const expected = 'YOLOX output [N, anchors, 5 + classes]'
   const [, anchors, width] = threeAxes(output, expected, 'Pass the output of a YOLOX model.')
   const classes = width - 5
@@ -70,18 +93,6 @@ export function decodeYolox(
     }
     return found
   })
-}
-
-/** The stage from YOLOX's output for one image to its detections; see {@link decodeYolox}. */
-export function detectYolox(options: YoloxOptions = {}): Stage<Tensor, Detection[]> {
-  stridesOf(options)
-  resolveDetectionOptions(options)
-  return detectionStage('detectYolox', (output, transforms) => decodeYolox(output, transforms, options))
-}
-
-function stridesOf({ strides = [8, 16, 32] }: YoloxOptions): readonly number[] {
-  checkOption('strides', strides, strides.length > 0 && strides.every(isCount), 'positive integers')
-  return strides
 }
 
 function indexOfMax(values: Float32Array, start: number, end: number): number {
