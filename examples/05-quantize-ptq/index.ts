@@ -41,7 +41,7 @@ const { model: quantized, report } = await quantize(model, {
     const { choice, error } = event.trial
     const { method, weights, rounding, biases } = choice
     console.log(
-      `${error.sqnrDb.toFixed(1).padStart(6)} dB  ${method} ranges, ${weights} weights, ${rounding} rounding, biases of ${biases === 'model' ? 'the model' : 'the layers, corrected'}`,
+      `${error.sqnrDb.toFixed(1).padStart(6)} dB  ${method} ranges, ${weights} weights, ${rounding} rounding, biases ${biases === 'model' ? 'of the model' : biases}`,
     )
   },
 })

@@ -8,7 +8,7 @@ import {
   signalRule,
 } from '@lowlat/core'
 import { CalibrationTable } from './calibrate/table.ts'
-import { calibrators } from './choose/search.ts'
+import { calibrators } from './choose/choice.ts'
 import type { QuantizeOptions } from './options.ts'
 
 function oneOf(names: readonly string[]): Rule {

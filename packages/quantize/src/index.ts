@@ -2,7 +2,8 @@ export { type Calibrator, entropy, minMax, mse, percentile } from './calibrate/c
 export { type CollectOptions, collectStatistics } from './calibrate/collect.ts'
 export type { Range, Scheme } from './calibrate/scheme.ts'
 export { CalibrationTable } from './calibrate/table.ts'
-export type { CalibrationMethod, Choice, Trial } from './choose/search.ts'
+export type { CalibrationMethod, Choice } from './choose/choice.ts'
+export type { Trial } from './choose/search.ts'
 export {
   type ComparedValue,
   type CompareOptions,

@@ -1,6 +1,7 @@
 import type { Backend, Feeds, Fetches } from '@lowlat/core'
 import type { CalibrationTable } from './calibrate/table.ts'
-import type { CalibrationMethod, Choice, Trial } from './choose/search.ts'
+import type { CalibrationMethod, Choice } from './choose/choice.ts'
+import type { Trial } from './choose/search.ts'
 import type { OutputErrorReport } from './measure/output-error.ts'
 import type { Samples } from './samples.ts'
 import type { Target } from './targets/recipe.ts'

@@ -3,6 +3,7 @@ import { InputMoments, type InputMomentsOptions } from '../recover/input-moments
 import { type LayerGeometry, layerGeometry } from '../recover/layer-geometry.ts'
 import { biasShift, roundWeights } from '../recover/round-weights.ts'
 import type { ActivationParameters, WeightParameters } from '../sites.ts'
+import type { Choice } from './choice.ts'
 import type { Layer } from './parameters.ts'
 
 interface Observed {
@@ -51,16 +52,20 @@ export class LayerMoments {
     return rounded
   }
 
-  /** Biases with what the weights' rounding shifts taken back, by node, of the layers that have an input for one. */
-  correctedBiases(weights: ReadonlyMap<string, WeightParameters>): Map<string, Float32Array> {
-    const biases = new Map<string, Float32Array>()
+  /** Biases with the shift of their layer's mean taken back, by node, of the layers that have an input for one. */
+  correctedBiases(
+    weights: ReadonlyMap<string, WeightParameters>,
+    biases: Exclude<Choice['biases'], 'model'>,
+  ): Map<string, Float32Array> {
+    const reference = biases === 'corrected' ? 'quantized inputs' : 'float inputs'
+    const corrected = new Map<string, Float32Array>()
     for (const { layer, geometry, moments } of this.#layers) {
       const bias = layer.node.inputs[2]
       if (layer.node.opType === 'MatMul' || (bias && !bias.initializer)) continue
-      const shift = biasShift(layer.weight.tensor, weights.get(layer.site.node)!, geometry, moments)
+      const shift = biasShift(layer.weight.tensor, weights.get(layer.site.node)!, geometry, moments, reference)
       const old = bias?.initializer?.tensor.toFloat32()
-      biases.set(layer.site.node, old ? shift.map((value, channel) => value + old[channel]!) : shift)
+      corrected.set(layer.site.node, old ? shift.map((value, channel) => value + old[channel]!) : shift)
     }
-    return biases
+    return corrected
   }
 }

@@ -1,6 +1,5 @@
 import type { Feeds } from '@lowlat/core'
 import type { Graph } from '@lowlat/onnx'
-import { type Calibrator, entropy, minMax, mse, percentile } from '../calibrate/calibrators.ts'
 import { visitValues } from '../calibrate/collect.ts'
 import type { CalibrationTable } from '../calibrate/table.ts'
 import { insertQdq } from '../insert/insert-qdq.ts'
@@ -8,34 +7,18 @@ import type { OutputErrorReport } from '../measure/output-error.ts'
 import type { QuantizationParameters, Sites, WeightParameters } from '../sites.ts'
 import type { Recipe } from '../targets/recipe.ts'
 import type { WeightMethod } from '../weights/channel-scale.ts'
+import { type CalibrationMethod, type Choice, calibrators } from './choice.ts'
 import type { Evaluator, EvaluatorOptions } from './evaluator.ts'
 import { LayerMoments } from './layer-moments.ts'
 import { activationParameters, layersOf, weightParameters } from './parameters.ts'
-
-export const calibrators = {
-  minmax: minMax,
-  percentile: percentile(99.99),
-  mse,
-  entropy,
-} as const satisfies Record<string, Calibrator>
-
-export type CalibrationMethod = keyof typeof calibrators
 
 /** Layers with longer vectors of inputs are rounded to nearest: solving for them takes minutes. */
 const MOST_INPUTS_TO_SOLVE = 1300
 /** Enough for a mean; for a covariance, more vectors than a layer has inputs. */
 const OBSERVED = {
-  means: { samples: 32, positions: 16 },
+  means: { samples: 64, positions: 16 },
   covariance: { samples: 128, positions: 32 },
 } as const
-
-/** How the parameters of a model were chosen. */
-export interface Choice {
-  readonly method: CalibrationMethod
-  readonly weights: WeightMethod
-  readonly rounding: 'nearest' | 'reconstruction'
-  readonly biases: 'model' | 'corrected'
-}
 
 /** A choice that was tried, with what it costs on the calibration samples. */
 export interface Trial {
@@ -107,21 +90,25 @@ class Search {
     const moments = await this.#observe(false)
     const { choice } = this.best
     const weights = this.#weightsOf(choice.weights)
-    await this.#try({ ...choice, biases: 'corrected' }, weights, moments.correctedBiases(weights))
+    for (const biases of ['corrected', 'corrected with inputs'] as const) {
+      await this.#try({ ...choice, biases }, weights, moments.correctedBiases(weights, biases))
+    }
   }
 
   async tryRounding(): Promise<void> {
     const moments = await this.#observe(true)
     if (moments.isEmpty) return
+    // Rounding keeps the spread of the outputs alone: their mean is left to the biases.
+    const biases = this.best.choice.biases === 'model' ? 'corrected' : this.best.choice.biases
     for (const method of this.#task.weightMethods) {
       const weights = moments.rounded(this.#weightsOf(method))
       const choice: Choice = {
         ...this.best.choice,
         weights: method,
         rounding: 'reconstruction',
-        biases: 'corrected',
+        biases,
       }
-      await this.#try(choice, weights, moments.correctedBiases(weights))
+      await this.#try(choice, weights, moments.correctedBiases(weights, biases))
     }
   }
 

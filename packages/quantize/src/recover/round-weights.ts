@@ -41,27 +41,29 @@ export function roundWeights(
 }
 
 /**
- * What has to be added to the bias, per output channel, for the layer's mean output to be that of the float weights on
- * float inputs: W * E[x] - dequantized W * E[quantized x] (Nagel et al. 2019, "Data-Free Quantization Through Weight
- * Equalization and Bias Correction"; with the shift that rounding the inputs brings, where many are nearly zero).
+ * What has to be added to the bias, per output channel, for the layer's mean output to be that of the float weights
+ * (Nagel et al. 2019, "Data-Free Quantization Through Weight Equalization and Bias Correction"): on the same quantized
+ * inputs, W * E[q] - dequantized W * E[q], or on float inputs, W * E[x] - dequantized W * E[q], which also takes back
+ * what rounding and clipping the inputs shifts.
  */
 export function biasShift(
   weight: Tensor,
   parameters: WeightParameters,
   { groups, rows, inputs, transposed }: LayerGeometry,
   moments: InputMoments,
+  reference: 'quantized inputs' | 'float inputs',
 ): Float32Array {
   const float = weight.toFloat32()
   const real = dequantizedWeight(parameters, weight.shape).data
   const shift = new Float32Array(groups * rows)
   for (let group = 0; group < groups; group++) {
     const mean = moments.mean(group)
-    const floatMean = moments.floatMean(group)
+    const wanted = reference === 'float inputs' ? moments.floatMean(group) : mean
     for (let row = group * rows; row < (group + 1) * rows; row++) {
       let sum = 0
       for (let i = 0; i < inputs; i++) {
         const at = transposed ? i * rows + row : row * inputs + i
-        sum += float[at]! * floatMean[i]! - real[at]! * mean[i]!
+        sum += float[at]! * wanted[i]! - real[at]! * mean[i]!
       }
       shift[row] = sum
     }
