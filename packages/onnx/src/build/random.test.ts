@@ -45,6 +45,9 @@ describe('createRandom', () => {
   it('differs from the first number on for neighbouring seeds, and takes only whole ones', () => {
     const firsts = Array.from({ length: 100 }, (_, seed) => createRandom(seed).uniform())
     expect(new Set(firsts).size).toBe(100)
-    for (const seed of [0.5, Number.NaN, 2 ** 40]) expect(() => createRandom(seed)).toThrow(/32 bits/)
+    for (const seed of [0.5, Number.NaN, 2 ** 40, null, Symbol('1')]) {
+      expect(() => createRandom(seed as number)).toThrow(/32 bits/)
+    }
+    expect(() => createRandom({ seed: 1 } as never)).toThrow('as seed, got { seed: 1 }.')
   })
 })

@@ -1,4 +1,4 @@
-import { InputError } from '@lowlat/core'
+import { checkArgument, type Rule } from '@lowlat/core'
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus'
 
 /** A seeded generator: the same seed gives the same numbers on every machine. */
@@ -13,6 +13,11 @@ export interface Random {
   normals(out: Float32Array, standardDeviation: number): Float32Array
 }
 
+export const seedRule: Rule = {
+  expected: 'a whole number of 32 bits',
+  accepts: (value) => Number.isInteger(value) && Math.abs(value as number) < 2 ** 32,
+}
+
 /** Steps until the generator's bits no longer show how alike two seeds are. */
 const WARM_UP_STEPS = 64
 
@@ -21,13 +26,7 @@ const WARM_UP_STEPS = 64
  * @throws InputError INVALID_ARGUMENT for any other seed.
  */
 export function createRandom(seed: number): Random {
-  if (!Number.isInteger(seed) || Math.abs(seed) >= 2 ** 32) {
-    throw new InputError('INVALID_ARGUMENT', {
-      message: `Expected a whole number of 32 bits as seed, got ${seed}.`,
-      remedy: 'Pass for example 1.',
-      received: seed,
-    })
-  }
+  checkArgument('seed', seed, seedRule)
   const generator = xoroshiro128plus(seed)
   for (let step = 0; step < WARM_UP_STEPS; step++) generator.next()
   const uniform = () => (generator.next() >>> 0) / 2 ** 32

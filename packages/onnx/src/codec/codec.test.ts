@@ -1,6 +1,8 @@
 import { isLowlatError, type LowlatError } from '@lowlat/core'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { describeModel } from '../graph/describe.ts'
+import { graphFromModel, graphFromOnnx } from '../graph/from-onnx.ts'
 import { arbitraryMessage, unknownFields } from '../testing/arbitrary-message.ts'
 import { decode } from './decode.ts'
 import { encode } from './encode.ts'
@@ -186,6 +188,27 @@ describe('malformed bytes', () => {
     const pieces = new Uint8Array(300_000).map((_, index) => [0x0a, 1, 5][index % 3]!)
     expect(numbersOf(decode('TensorProto', pieces).dims)).toHaveLength(100_000)
   })
+})
+
+describe('what is no Uint8Array, and no message', () => {
+  it.each([[null], [undefined], [5], ['model.onnx'], [[8, 8]], [new ArrayBuffer(2)], [Symbol('model')]])(
+    'is refused: %o',
+    (value) => {
+      const no = value as never
+      for (const read of [
+        () => decodeModel(no),
+        () => decode('NodeProto', no),
+        () => graphFromOnnx(no),
+        () => describeModel(no),
+      ]) {
+        expect(errorOf(read)).toMatchObject({ name: 'InputError', code: 'INVALID_ARGUMENT', received: value })
+      }
+      if (value instanceof ArrayBuffer) return // an object, as messages are
+      for (const write of [() => encodeModel(no), () => encode('NodeProto', no), () => graphFromModel(no)]) {
+        expect(errorOf(write)).toMatchObject({ name: 'InputError', code: 'INVALID_ARGUMENT', received: value })
+      }
+    },
+  )
 })
 
 describe('encode', () => {

@@ -1,6 +1,6 @@
 import { BinaryReader, WireType } from '@bufbuild/protobuf/wire'
-import { isLowlatError, messageOf } from '@lowlat/core'
-import { malformed } from './errors.ts'
+import { checkArgument, isLowlatError, messageOf } from '@lowlat/core'
+import { bytesRule, malformed } from './errors.ts'
 import type { Message } from './messages.ts'
 import { PackedList, readers } from './packed-list.ts'
 import { fieldsOf, type MessageName, type NamedField, type NumericType, type ScalarType, schema } from './schema.ts'
@@ -34,9 +34,11 @@ type Fields = Record<string, unknown> & { unknownFields?: Uint8Array[] }
 /**
  * Decodes one message. Nothing is copied: `bytes` fields, packed lists and unknown fields are views on `bytes`, which
  * must not change while the message is in use. Takes time in proportion to the number of fields, not to their sizes.
- * @throws ModelError MODEL_INVALID with the offset for anything that is not this message.
+ * @throws ModelError MODEL_INVALID with the offset for bytes that are not this message; InputError INVALID_ARGUMENT for
+ * what is no Uint8Array.
  */
 export function decode<M extends MessageName>(name: M, bytes: Uint8Array): Message<M> {
+  checkArgument('bytes', bytes, bytesRule)
   const decoder = new Decoder(bytes)
   const message: Fields = {}
   try {

@@ -1,5 +1,6 @@
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire'
-import { InputError, isLowlatError, ModelError, messageOf } from '@lowlat/core'
+import { checkArgument, InputError, isLowlatError, ModelError, messageOf } from '@lowlat/core'
+import { messageRule } from './errors.ts'
 import type { Message } from './messages.ts'
 import { PackedList } from './packed-list.ts'
 import { fieldsOf, type MessageName, type NamedField, type NumericType } from './schema.ts'
@@ -13,7 +14,7 @@ const LARGE_BYTES = 1024
  * Encodes one message: known fields by ascending number, then the unknown ones. Weights are copied once, into the
  * result. A message from {@link decode} gives the same bytes again if they were written in this order (as protobuf's
  * own writers do) and without redundant encodings.
- * @throws InputError INVALID_ARGUMENT for a value that does not fit its field; ModelError MODEL_UNSUPPORTED beyond the
+ * @throws InputError INVALID_ARGUMENT for what is no message, and for a value that does not fit its field; ModelError MODEL_UNSUPPORTED beyond the
  * 2 GiB that protobuf allows.
  */
 export function encode<M extends MessageName>(name: M, message: Message<M>): Uint8Array<ArrayBuffer> {
@@ -32,6 +33,7 @@ export function encodePieces<M extends MessageName>(
   name: M,
   message: Message<M>,
 ): { readonly list: readonly Uint8Array[]; readonly length: number } {
+  checkArgument('message', message, messageRule)
   const pieces = piecesOf(name, message)
   if (pieces.length <= MAX_BYTES) return pieces
   throw new ModelError('MODEL_UNSUPPORTED', {

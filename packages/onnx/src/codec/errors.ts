@@ -1,4 +1,13 @@
-import { ModelError } from '@lowlat/core'
+import { ModelError, type Rule } from '@lowlat/core'
+
+export const bytesRule: Rule = {
+  expected: 'the bytes of an ONNX file in a Uint8Array',
+  accepts: (value) => value instanceof Uint8Array,
+}
+export const messageRule: Rule = {
+  expected: 'a protobuf message as an object',
+  accepts: (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
+}
 
 /** The bytes are not the message that they should be; `offset` is where reading stopped, in bytes from the start. */
 export function malformed(message: string, offset: number, cause?: unknown): ModelError {

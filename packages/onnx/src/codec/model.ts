@@ -1,15 +1,17 @@
-import { ModelError } from '@lowlat/core'
+import { checkArgument, ModelError } from '@lowlat/core'
 import { decode } from './decode.ts'
 import { encode } from './encode.ts'
-import { invalidModel } from './errors.ts'
+import { bytesRule, invalidModel } from './errors.ts'
 import type { ModelProto } from './messages.ts'
 
 /**
  * Decodes an ONNX model. Weights stay views on `bytes`, which must not change while the model is in use; a model of
  * 100 MB takes milliseconds.
- * @throws ModelError MODEL_INVALID for anything that is not an ONNX model, with the offset where reading stopped.
+ * @throws ModelError MODEL_INVALID for bytes that are not an ONNX model, with the offset where reading stopped;
+ * InputError INVALID_ARGUMENT for what is no Uint8Array.
  */
 export function decodeModel(bytes: Uint8Array): ModelProto {
+  checkArgument('bytes', bytes, bytesRule)
   if (bytes.length === 0) {
     throw new ModelError('MODEL_INVALID', {
       message: 'Expected an ONNX model, but there are no bytes.',

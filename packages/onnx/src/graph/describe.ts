@@ -31,7 +31,7 @@ export interface ModelDescription {
 /**
  * What a model is, from its structure alone: weights are not touched.
  * @throws ModelError MODEL_INVALID for bytes that are not ONNX; MODEL_UNSUPPORTED for inputs or outputs that are not
- * numeric tensors.
+ * numeric tensors; InputError INVALID_ARGUMENT for what is no Uint8Array.
  */
 export function describeModel(bytes: Uint8Array): ModelDescription {
   const model = decodeModel(bytes)

@@ -1,4 +1,5 @@
-import { invalidModel } from '../codec/errors.ts'
+import { checkArgument } from '@lowlat/core'
+import { invalidModel, messageRule } from '../codec/errors.ts'
 import type { GraphProto, ModelProto, NodeProto, SparseTensorProto, ValueInfoProto } from '../codec/messages.ts'
 import { decodeModel } from '../codec/model.ts'
 import { attributeFromMessage } from './attribute.ts'
@@ -13,7 +14,7 @@ import { typeFromInfo } from './value-type.ts'
  * The graph of an ONNX model. Weights stay views on `bytes`, which must not change while the graph is in use. What
  * the graph has no fields for is kept and written back by `onnxFromGraph`.
  * @throws ModelError MODEL_INVALID for bytes that are not ONNX, and for graphs that contradict themselves: names that
- * are defined twice or not at all.
+ * are defined twice or not at all; InputError INVALID_ARGUMENT for what is no Uint8Array.
  */
 export function graphFromOnnx(bytes: Uint8Array): Graph {
   return graphFromModel(decodeModel(bytes))
@@ -21,6 +22,7 @@ export function graphFromOnnx(bytes: Uint8Array): Graph {
 
 /** As {@link graphFromOnnx}, for a decoded model. */
 export function graphFromModel(model: ModelProto): Graph {
+  checkArgument('model', model, messageRule)
   return loadGraph(model.graph ?? {}, modelInfoFrom(model), new Set(), undefined)
 }
 

@@ -12,6 +12,9 @@ const missing = testDataMissing('models')
 const files = missing ? [] : readdirSync(testDataPath('models')).filter((file) => file.endsWith('.onnx'))
 const read = (file: string) => readFileSync(testDataPath(`models/${file}`))
 
+// Vitest shows no name of a file that is skipped whole.
+if (missing) console.warn(`real models are skipped: ${missing}`)
+
 describe.skipIf(missing)(`real models${missing ? `: ${missing}` : ''}`, () => {
   it.each(files)('are written byte by byte as they were read: %s', (file) => {
     const bytes = read(file)

@@ -58,6 +58,17 @@ describe('generated models', () => {
   it('are listed, and unknown ones refused with the list', () => {
     expect(modelNames).toEqual(['resnet50', 'mobilenet_v2', 'vit_s16', 'bert_base', 'tiny'])
     expect(() => generateModel('resnet51' as ModelName)).toThrow(/'resnet50'.*got 'resnet51'/)
+    for (const name of [{}, ['tiny'], null, Symbol('tiny')]) {
+      expect(() => generateModel(name as never)).toThrow(
+        expect.objectContaining({ code: 'INVALID_ARGUMENT', received: name }),
+      )
+    }
+    expect(() => generateModel({} as never)).toThrow('as name, got {}.')
+    for (const options of [null, { sead: 1 }, { seed: {} }]) {
+      expect(() => generateModel('tiny', options as never)).toThrow(
+        expect.objectContaining({ name: 'InputError', code: 'INVALID_ARGUMENT' }),
+      )
+    }
     expect(() => generateModel('tiny', { seed: 0.5 })).toThrow(/seed/)
     expect(() => generateModel('tiny', { batchNorm: 'fused' as 'folded' })).toThrow(/'folded', 'separate'.*'fused'/)
   })

@@ -1,5 +1,6 @@
-import { InputError } from '@lowlat/core'
+import { checkArgument, checkOptions, type Rule, type RulesFor } from '@lowlat/core'
 import { GraphBuilder } from '../build/graph-builder.ts'
+import { seedRule } from '../build/random.ts'
 import type { Graph } from '../graph/graph.ts'
 import { onnxFromGraph } from '../graph/to-onnx.ts'
 import { bertBase } from './bert-base.ts'
@@ -29,15 +30,25 @@ export type ModelName = keyof typeof architectures
 /** Names of the models that can be generated. */
 export const modelNames: readonly ModelName[] = Object.freeze(Object.keys(architectures) as ModelName[])
 
+const nameRule = oneOf(modelNames)
+const generateRules: RulesFor<GenerateOptions> = { seed: seedRule, batchNorm: oneOf(['folded', 'separate']) }
+
+function oneOf(names: readonly unknown[]): Rule {
+  return {
+    expected: `one of ${names.map((name) => `'${name}'`).join(', ')}`,
+    accepts: (value) => names.includes(value),
+  }
+}
+
 /**
  * A well-known network with random weights, opset 17, any batch size. **It is for measuring latency: it has learned
  * nothing, and its accuracy is meaningless.** Activations keep a sane scale, as in a trained network.
- * @throws InputError INVALID_ARGUMENT for an unknown name or seed.
+ * @throws InputError INVALID_ARGUMENT for an unknown name, and for options that are unknown or out of range.
  */
 export function generateGraph(name: ModelName, options: GenerateOptions = {}): Graph {
+  checkArgument('name', name, nameRule)
+  checkOptions('generate options', options, generateRules)
   const { seed = 1, batchNorm = 'folded' } = options
-  if (!Object.hasOwn(architectures, name)) throw unknown('a model', name, modelNames)
-  if (batchNorm !== 'folded' && batchNorm !== 'separate') throw unknown('batchNorm', batchNorm, ['folded', 'separate'])
   const weights = `random (seed ${seed}); for measuring latency, accuracy is meaningless`
   const builder = new GraphBuilder(name, { seed, metadata: { weights } })
   architectures[name](builder, batchNorm)
@@ -47,13 +58,4 @@ export function generateGraph(name: ModelName, options: GenerateOptions = {}): G
 /** As {@link generateGraph}, as the bytes of an ONNX file. Random weights: **for latency only.** */
 export function generateModel(name: ModelName, options: GenerateOptions = {}): Uint8Array<ArrayBuffer> {
   return onnxFromGraph(generateGraph(name, options))
-}
-
-function unknown(what: string, received: unknown, known: readonly string[]): InputError {
-  return new InputError('INVALID_ARGUMENT', {
-    message: `Expected ${what} among ${known.map((name) => `'${name}'`).join(', ')}, got '${String(received)}'.`,
-    remedy: 'Use one of these names.',
-    expected: known,
-    received,
-  })
 }
