@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { stampOf } from './model-source.ts'
+import { sha256Of, stampOf } from './model-source.ts'
 
 describe('the stamp of a file', () => {
   it.each([null, undefined, 5, Symbol('path')])('is not that of %o', async (path) => {
@@ -11,4 +11,15 @@ describe('the stamp of a file', () => {
   it.each(['', 'no/such/file', 'zero\0byte', '.'])("is refused where there is no file: '%s'", async (path) => {
     await expect(stampOf(path)).rejects.toThrow(expect.objectContaining({ code: 'MODEL_NOT_FOUND', received: path }))
   })
+})
+
+describe('the hash of a model', () => {
+  it.each([null, 'model.onnx', {}, { kind: 'file', path: Symbol('path') }, { kind: 'bytes', bytes: null }])(
+    'is not that of %o',
+    async (source) => {
+      await expect(sha256Of(source as never)).rejects.toThrow(
+        expect.objectContaining({ name: 'InputError', code: 'INVALID_ARGUMENT', received: source }),
+      )
+    },
+  )
 })

@@ -93,10 +93,22 @@ function notFound(path: string, reason: string, cause?: unknown): ModelError {
   })
 }
 
+const sourceRule: Rule = {
+  expected: "a model source { kind: 'file', path } or { kind: 'bytes', bytes }",
+  accepts(value) {
+    const { kind, path, bytes } = (value ?? {}) as { kind?: unknown; path?: unknown; bytes?: unknown }
+    return kind === 'file' ? pathRule.accepts(path) : kind === 'bytes' && bytes instanceof Uint8Array
+  },
+}
+
 const CHUNK_BYTES = 1 << 20
 
-/** SHA-256 of a file or of bytes, in steps short enough to leave the event loop responsive. */
+/**
+ * SHA-256 of a file or of bytes, in steps short enough to leave the event loop responsive.
+ * @throws ModelError MODEL_NOT_FOUND; InputError INVALID_ARGUMENT for what is no source.
+ */
 export async function sha256Of(source: ModelSource): Promise<string> {
+  checkArgument('source', source, sourceRule)
   const hash = createHash('sha256')
   if (source.kind === 'bytes') {
     for (let start = 0; start < source.bytes.length; start += CHUNK_BYTES) {

@@ -59,7 +59,7 @@ export const signalRule: Rule = {
   accepts: hasMethods('addEventListener', 'removeEventListener'),
 }
 export const spanSinkRule: Rule = {
-  expected: 'a Timeline or what takes spans as one does',
+  expected: 'a sink of spans, such as a Timeline',
   accepts: hasMethods('span'),
 }
 export const timelineRule: Rule = { expected: 'a Timeline', accepts: hasMethods('span', 'end') }

@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { describeModel } from '../graph/describe.ts'
 import { graphFromModel, graphFromOnnx } from '../graph/from-onnx.ts'
+import { onnxFromGraph } from '../graph/to-onnx.ts'
 import { arbitraryMessage, unknownFields } from '../testing/arbitrary-message.ts'
 import { decode } from './decode.ts'
 import { encode } from './encode.ts'
@@ -204,7 +205,12 @@ describe('what is no Uint8Array, and no message', () => {
         expect(errorOf(read)).toMatchObject({ name: 'InputError', code: 'INVALID_ARGUMENT', received: value })
       }
       if (value instanceof ArrayBuffer) return // an object, as messages are
-      for (const write of [() => encodeModel(no), () => encode('NodeProto', no), () => graphFromModel(no)]) {
+      for (const write of [
+        () => encodeModel(no),
+        () => encode('NodeProto', no),
+        () => graphFromModel(no),
+        () => onnxFromGraph(no),
+      ]) {
         expect(errorOf(write)).toMatchObject({ name: 'InputError', code: 'INVALID_ARGUMENT', received: value })
       }
     },

@@ -1,14 +1,17 @@
-import { InputError } from '@lowlat/core'
-import type { Graph } from './graph.ts'
+import { checkArgument, InputError, type Rule } from '@lowlat/core'
+import { Graph } from './graph.ts'
 import { topologicalOrder } from './order.ts'
 import type { Value } from './value.ts'
+
+const graphRule: Rule = { expected: 'a Graph', accepts: (value) => value instanceof Graph }
 
 /**
  * Checks what edits can break: every value that is read is defined in the graph or around it, names are unique, and
  * nodes form no cycle. Cheap enough to run before and after every pass.
- * @throws InputError INVALID_ARGUMENT naming the value and its reader.
+ * @throws InputError INVALID_ARGUMENT naming the value and its reader, and for what is no graph.
  */
 export function checkGraph(graph: Graph, outer: ReadonlySet<Value> = new Set()): void {
+  checkArgument('graph', graph, graphRule)
   const names = new Set<string>()
   const visible = new Set(outer)
   for (const value of graph.values()) {
