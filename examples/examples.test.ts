@@ -85,6 +85,22 @@ describe('the examples run', { timeout: 120_000 }, () => {
     await expect(example('04')).rejects.toMatchObject({ code: 2, stderr: expect.stringContaining('Usage') })
   })
 
+  it('05-quantize-ptq, on the reference model', async () => {
+    const output = await example('05')
+    expect(output).toMatch(/^chosen: \w+; the outputs keep [\d.]+ dB/m)
+    expect(output).toMatch(/^one thread: [\d.]+ ms in FP32, [\d.]+ ms in INT8/m)
+    const [, float, integer] = /top-1 in FP32: ([\d.]+) %, in INT8: ([\d.]+) %/.exec(output)!
+    // Two hundred pictures: a picture is half a point.
+    expect(Math.abs(Number(float) - Number(integer))).toBeLessThanOrEqual(2)
+  })
+
+  it('06-qat-import, on the reference model', async () => {
+    const output = await example('06')
+    expect(output).toMatch(/integer layers +29 of 29/)
+    expect(output).toMatch(/Expected integers that trt can represent/)
+    expect(Number(/agrees with FP32 on ([\d.]+) %/.exec(output)![1])).toBeGreaterThan(92)
+  })
+
   it('names the examples when the name is wrong', async () => {
     await expect(example('99')).rejects.toMatchObject({ code: 2, stderr: expect.stringContaining('01-classify-image') })
   })

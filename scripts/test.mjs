@@ -30,7 +30,7 @@ for (const [name, command, args] of steps) {
   const { status, error } = spawnSync(command, args, {
     stdio: 'inherit',
     shell: process.platform === 'win32',
-    env: { ...process.env, TURBO_TELEMETRY_DISABLED: '1' },
+    env: { ...process.env, TURBO_TELEMETRY_DISABLED: '1', ORT_DISABLE_TELEMETRY: '1' },
   })
   if (error) console.error(`${command} did not start: ${error.message}. Run through the package manager: pnpm test`)
   failed = status !== 0
@@ -39,7 +39,11 @@ for (const [name, command, args] of steps) {
 }
 
 const counts = countTests()
-if (counts) console.log(`\n${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`)
+if (counts) {
+  console.log(`\n${counts.passed} passed, ${counts.failed} failed, ${counts.skipped.length} skipped`)
+  // Their titles say why.
+  for (const title of counts.skipped) console.log(`  skipped: ${title}`)
+}
 process.exitCode = failed ? 1 : 0
 
 /** From vitest's own report; absent when it did not get to run. */
@@ -54,6 +58,9 @@ function countTests() {
   return {
     passed: report.numPassedTests,
     failed: report.numFailedTests,
-    skipped: report.numPendingTests + report.numTodoTests,
+    skipped: report.testResults
+      .flatMap((/** @type {any} */ file) => file.assertionResults)
+      .filter((/** @type {any} */ test) => ['pending', 'skipped', 'todo'].includes(test.status))
+      .map((/** @type {any} */ test) => test.fullName),
   }
 }
