@@ -15,7 +15,10 @@ export interface Metric {
 }
 
 export interface QuantizeOptions {
-  /** Typical inputs, preprocessed as in production; a hundred are enough, several hundred more bring nothing. */
+  /**
+   * Typical inputs, preprocessed as in production; a hundred are enough, several hundred more bring nothing. The first
+   * ones are looked at again later: do not write into their memory before `quantize` is done.
+   */
   readonly samples: Samples
   /** Where the model is going to run; default 'cpu'. */
   readonly target?: Target | undefined

@@ -10,15 +10,19 @@ export type Samples = Iterable<Sample> | AsyncIterable<Sample>
 const MOST_KEPT = 128
 const MOST_KEPT_BYTES = 256 * 2 ** 20
 
-/** Reads samples once, and keeps the first ones for the measurements that follow calibration. */
+/**
+ * Reads samples once, and keeps the first ones, one at least, for the measurements that follow calibration. Kept are the
+ * tensors themselves, not copies.
+ */
 export class SampleReader {
   readonly kept: Feeds[] = []
   readonly #samples: Samples
   readonly #input: string | undefined
+  readonly #mostKept: number
   #keptBytes = 0
 
   /** @throws InputError INVALID_ARGUMENT for what cannot be iterated over. */
-  constructor(samples: Samples, graph: Graph) {
+  constructor(samples: Samples, graph: Graph, mostKept = MOST_KEPT) {
     if (typeof samples !== 'object' || samples === null || !isIterable(samples)) {
       throw new InputError('INVALID_ARGUMENT', {
         message: `Expected the samples as an array, an iterable or an async iterable, got ${samples === null ? 'null' : typeof samples}.`,
@@ -27,6 +31,7 @@ export class SampleReader {
     }
     const [input, ...others] = graph.requiredInputs
     this.#samples = samples
+    this.#mostKept = mostKept
     this.#input = others.length === 0 ? input?.name : undefined
   }
 
@@ -35,7 +40,8 @@ export class SampleReader {
     for await (const sample of this.#samples) {
       const feeds = this.#feedsOf(sample, index++)
       const sizeBytes = Object.values(feeds).reduce((sum, tensor) => sum + tensor.byteLength, 0)
-      if (this.kept.length < MOST_KEPT && this.#keptBytes + sizeBytes <= MOST_KEPT_BYTES) {
+      const fits = this.kept.length === 0 || this.#keptBytes + sizeBytes <= MOST_KEPT_BYTES
+      if (fits && this.kept.length < this.#mostKept) {
         this.kept.push(feeds)
         this.#keptBytes += sizeBytes
       }

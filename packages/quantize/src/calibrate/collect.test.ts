@@ -68,6 +68,12 @@ describe('collectStatistics', () => {
     )
   })
 
+  it('refuses a value that the model does not have', async () => {
+    await expect(collectStatistics(model().graph, ['nowhere'], batches(1), { backend })).rejects.toSatisfy(
+      (error) => isLowlatError(error, 'OUTPUT_UNKNOWN') && /'nowhere'/.test(error.message),
+    )
+  })
+
   it('refuses to calibrate with nothing, and stops where the samples or the signal do', async () => {
     const { graph } = model()
     await expect(collectStatistics(graph, ['y'], [], { backend })).rejects.toSatisfy((error) =>

@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { type Backend, createSession, type Feeds, InputError, isLowlatError, type Tensor } from '@lowlat/core'
-import { type Graph, graphFromModel, modelFromGraph, onnxFromGraph } from '@lowlat/onnx'
+import { cloneGraph, exposeValues, type Graph, inferTypes, onnxFromGraph } from '@lowlat/onnx'
 import { Histogram } from '../observe/histogram.ts'
 import { CalibrationTable } from './table.ts'
 
@@ -19,8 +19,8 @@ export interface CollectOptions extends VisitOptions {
 
 /**
  * Runs the float model on samples, each one request of any batch size, and counts the values' elements.
- * @throws InputError INVALID_ARGUMENT for no samples, and for a value that is not finite (it names both); errors of the
- * backend and of the samples' source as they come.
+ * @throws InputError INVALID_ARGUMENT for no samples, and for a value that is not finite (it names both), OUTPUT_UNKNOWN
+ * for a value that the graph does not have; errors of the backend and of the samples' source as they come.
  */
 export async function collectStatistics(
   graph: Graph,
@@ -89,17 +89,15 @@ export async function visitValues(
   })
 }
 
-/** The model with further values as outputs; weights are shared. */
+/** The model with further values as outputs. Its inputs are there already. */
 function withOutputs(source: Graph, values: readonly string[]): Graph {
-  const graph = graphFromModel(modelFromGraph(source))
-  const known = new Map([...graph.values()].map((value) => [value.name, value]))
-  for (const name of values) {
-    const value = known.get(name)!
-    if (value.producer && !graph.outputs.includes(value)) {
-      graph.addOutput(value, { elementType: value.elementType ?? 'float32', shape: value.shape })
-    }
-  }
-  return graph
+  const graph = cloneGraph(source)
+  inferTypes(graph) // outputs have to be declared
+  const inputs = new Set(graph.inputs.map((value) => value.name))
+  return exposeValues(
+    graph,
+    values.filter((name) => !inputs.has(name)),
+  )
 }
 
 function addTo(histogram: Histogram, tensor: Tensor, name: string, sample: number): void {

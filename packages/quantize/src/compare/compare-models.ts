@@ -43,7 +43,7 @@ export async function compareModels(
   const [first, second] = [withTypes(a), withTypes(b)]
   const pairs = values === 'auto' ? matchValues(first, second) : values
   const errors = pairs.map(() => new ValueError())
-  const reader = new SampleReader(samples, first)
+  const reader = new SampleReader(samples, first, 0)
   await using left = await open(
     first,
     pairs.map((pair) => pair.a),

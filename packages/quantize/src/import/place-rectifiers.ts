@@ -1,5 +1,6 @@
 import { type DType, dtypes, Tensor } from '@lowlat/core'
-import type { Graph, Node, Value } from '@lowlat/onnx'
+import type { Graph, Node } from '@lowlat/onnx'
+import { rectifierBounds } from '../graph/rectifier-bounds.ts'
 import { levelsOf, roundTo } from '../weights/quantize-weight.ts'
 import { isQuantize, type LinearQuantization, quantizationOf } from './linear-quantization.ts'
 
@@ -16,7 +17,7 @@ function placeRectifier(graph: Graph, quantize: Node): void {
   const rectified = quantize.inputs[0]!
   const rectifier = rectified.producer
   const parameters = quantizationOf(quantize)
-  const bounds = rectifier && boundsOf(rectifier)
+  const bounds = rectifier && rectifierBounds(rectifier)
   if (!bounds || rectified.uses.length > 1 || !parameters) return
   const { dtype, axis, scales, zeroPoints } = parameters
   if (axis !== undefined || (dtype !== 'int8' && dtype !== 'uint8')) return
@@ -46,20 +47,4 @@ function scalar(dtype: DType, value: number): Tensor {
   const data = new dtypes[dtype].array(1)
   data[0] = value
   return new Tensor(dtype, [], data)
-}
-
-/** Lowest and highest result; undefined for other operators and bounds that are computed. */
-function boundsOf({ opType, domain, inputs }: Node): readonly [number, number] | undefined {
-  if (domain !== '') return undefined
-  if (opType === 'Relu') return [0, Number.POSITIVE_INFINITY]
-  if (opType !== 'Clip') return undefined
-  const low = boundOf(inputs[1], Number.NEGATIVE_INFINITY)
-  const high = boundOf(inputs[2], Number.POSITIVE_INFINITY)
-  return low === undefined || high === undefined ? undefined : [low, high]
-}
-
-function boundOf(value: Value | undefined, absent: number): number | undefined {
-  if (!value) return absent
-  const constant = value.initializer
-  return constant?.elementType === 'float32' ? constant.tensor.toFloat32()[0] : undefined
 }

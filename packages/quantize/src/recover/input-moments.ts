@@ -1,5 +1,6 @@
 import type { Tensor } from '@lowlat/core'
 import type { ActivationParameters } from '../sites.ts'
+import { levelsOf, roundTo } from '../weights/quantize-weight.ts'
 import type { LayerGeometry } from './layer-geometry.ts'
 import { patchReader } from './patches.ts'
 
@@ -96,9 +97,6 @@ function addOuterProduct(products: Float64Array, x: Float64Array): void {
 }
 
 function fakeQuantize(x: Float64Array, { dtype, scale, zeroPoint }: ActivationParameters): void {
-  const [lowest, highest] = dtype === 'uint8' ? [0, 255] : [-128, 127]
-  for (let i = 0; i < x.length; i++) {
-    const integer = Math.min(highest, Math.max(lowest, Math.round(x[i]! / scale) + zeroPoint))
-    x[i] = (integer - zeroPoint) * scale
-  }
+  const levels = levelsOf({ dtype, symmetric: false }, zeroPoint)
+  for (let i = 0; i < x.length; i++) x[i] = (roundTo(x[i]!, scale, levels) - zeroPoint) * scale
 }

@@ -1,3 +1,4 @@
+import { roundHalfEven } from '../weights/channel-scale.ts'
 import { inverseCholesky } from './linear-algebra.ts'
 
 /** Share of the mean diagonal that is added to the diagonal, so that inputs that are always zero can be inverted. */
@@ -61,10 +62,4 @@ function damped(moments: Float64Array, order: readonly number[]): Float64Array {
     matrix[i * size + i]! += damping
   }
   return matrix
-}
-
-/** As QuantizeLinear rounds. */
-function roundHalfEven(value: number): number {
-  const rounded = Math.round(value)
-  return rounded - value === 0.5 && rounded % 2 !== 0 ? rounded - 1 : rounded
 }

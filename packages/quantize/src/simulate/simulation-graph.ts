@@ -1,5 +1,5 @@
 import { Tensor } from '@lowlat/core'
-import { type Graph, graphFromModel, modelFromGraph, type Node, type Value } from '@lowlat/onnx'
+import { cloneGraph, type Graph, type Node, type Value } from '@lowlat/onnx'
 import type { QuantizedType, Sites, WeightParameters } from '../sites.ts'
 import { dequantizedWeight } from './dequantized-weight.ts'
 
@@ -31,7 +31,7 @@ interface SimulationGraphOptions {
  * measures any choice of parameters and any subset of sites.
  */
 export function simulationGraph(source: Graph, sites: Sites, options: SimulationGraphOptions): Graph {
-  const graph = graphFromModel(modelFromGraph(source))
+  const graph = cloneGraph(source)
   const find = finderOf(graph)
   if (sites.activations.length > 0) addActivations(graph, find, sites, options.activationType)
   addWeights(graph, find, sites, options)
