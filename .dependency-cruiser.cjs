@@ -1,5 +1,10 @@
 // Imports run downward only, and packages on one level do not know each other.
-const levels = [['core'], ['onnx'], ['backend-cpu', 'preprocess', 'postprocess', 'quantize'], ['bench']]
+const levels = [
+  ['core'],
+  ['onnx', 'cuda-driver'],
+  ['backend-cpu', 'backend-cuda', 'preprocess', 'postprocess', 'quantize'],
+  ['bench'],
+]
 
 /** What each package may import; a test may also import `testing`, which stands on core and onnx. */
 const allowed = Object.fromEntries(
