@@ -4,7 +4,7 @@ import type { Recipe } from '../targets/recipe.ts'
 import { hasOwnBias, type ShiftPath, shiftPath } from './shift-path.ts'
 
 /** What has to change for an activation to be stored without its zero point. */
-export interface ZeroPointFold {
+interface ZeroPointFold {
   /** What computes the activation: it becomes smaller by the constant. */
   readonly before: ShiftPath
   /** Layers that multiply the activation: their biases grow by the constant times the sum of a channel's weights. */

@@ -6,7 +6,7 @@ import { rectifierBounds } from '../graph/rectifier-bounds.ts'
 const LEAST_RATIO = 1 / 32
 
 /** An activation whose channels can be scaled one by one. */
-export interface EqualizableValue {
+interface EqualizableValue {
   /** What the convolution computes, before its rectifier if it has one. */
   readonly computed: string
   /** What the depthwise convolutions read. */
