@@ -18,7 +18,7 @@ interface HybridTask {
   search(sites: Sites, base: BaseModel): Promise<Candidate>
 }
 
-/** Models with parts in float, made of one choice of parameters, which is made anew where one part ruins everything. */
+/** Models with parts in float, all made of one choice of parameters. */
 export class HybridModels {
   readonly #task: HybridTask
   #best: Candidate
@@ -38,10 +38,17 @@ export class HybridModels {
     return sites.weights.length === 0 ? undefined : this.#task.insert(sites, this.#best)
   }
 
-  /** Beside a part that ruins the outputs no choice of the search made a difference: it is repeated without such parts. */
-  async rank(): Promise<readonly Sensitivity[]> {
+  rank(): Promise<readonly Sensitivity[]> {
+    return this.#task.rank(this.#best.base.graph, this.#best.parameters)
+  }
+
+  /**
+   * The same, and the choice anew without what ruins the outputs: beside it nothing that the search tried made a
+   * difference. It takes as long as the first choice.
+   */
+  async rankAndChoose(): Promise<readonly Sensitivity[]> {
     const found = this.#best
-    const ranked = await this.#task.rank(found.base.graph, found.parameters)
+    const ranked = await this.rank()
     const ruinous = ruinousOf(ranked)
     if (ruinous.length > 0) {
       const sites = this.#task.sites(floatPartsOf(ruinous))

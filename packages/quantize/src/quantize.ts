@@ -234,7 +234,7 @@ class Quantization {
         return quantized ? (await (await this.#evaluator()).errorOf(quantized)).cosine : 1
       },
       build: async (floats) => models.build(floats),
-      rank: () => models.rank(),
+      rank: () => models.rankAndChoose(),
       onEvaluated: (value, drop, inFloat) => onProgress?.({ phase: 'gate', metric: value, drop, inFloat }),
     })
   }
