@@ -33,6 +33,11 @@ const rules: RulesFor<QuantizeOptions> = {
     expected: 'a number, at least 0',
     accepts: (value) => finiteRule.accepts(value) && (value as number) >= 0,
   },
+  leastSqnrDb: {
+    expected: "a number of decibels, or 'none'",
+    accepts: (value) => value === 'none' || finiteRule.accepts(value),
+  },
+  floatParts: oneOf(['fp32', 'fp16']),
   metric: {
     expected: 'a metric { name, evaluate }',
     accepts: (value) => isObject(value) && typeof value.name === 'string' && typeof value.evaluate === 'function',

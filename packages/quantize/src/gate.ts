@@ -30,22 +30,17 @@ export interface GateResult {
 export async function passGate(task: GateTask): Promise<GateResult> {
   const float = await task.evaluate()
   let reached = Number.NEGATIVE_INFINITY
-  const known = new Map<string, number>()
-  const evaluate = async (taken: readonly Sensitivity[]): Promise<number> => {
-    const key = taken.map(nameOf).sort().join('\n')
-    const before = known.get(key)
-    if (before !== undefined) return before
+  const evaluate = oncePerChoice(async (taken) => {
     const graph = await task.build(floatPartsOf(taken))
     const value = graph ? await task.evaluate(graph) : Number.NEGATIVE_INFINITY // that would be the float model
-    known.set(key, value)
     reached = Math.max(reached, value)
     task.onEvaluated(value, float - value, taken.map(nameOf))
     return value
-  }
+  })
   const holds = async (taken: readonly Sensitivity[]) => float - (await evaluate(taken)) <= task.maxDrop
   const report = (taken: readonly Sensitivity[], quantized: number): GateResult => ({
     floats: floatPartsOf(taken),
-    inFloat: taken.map(({ kind, names, error }) => ({ kind, name: names[0]!, sqnrDb: error.sqnrDb })),
+    inFloat: inFloatOf(taken),
     gate: { metric: task.metric, float, quantized, drop: float - quantized, maxDrop: task.maxDrop },
   })
   if (await holds([])) return report([], await evaluate([]))
@@ -60,7 +55,25 @@ export async function passGate(task: GateTask): Promise<GateResult> {
   })
 }
 
-const nameOf = ({ kind, names }: Sensitivity) => `${kind} ${names[0]}`
+export const nameOf = ({ kind, names }: Sensitivity) => `${kind} ${names[0]}`
+
+/** Measures each set of parts once, in whatever order they are named. */
+export function oncePerChoice(
+  measure: (taken: readonly Sensitivity[]) => Promise<number>,
+): (taken: readonly Sensitivity[]) => Promise<number> {
+  const known = new Map<string, number>()
+  return async (taken) => {
+    const key = taken.map(nameOf).sort().join('\n')
+    const value = known.get(key) ?? (await measure(taken))
+    known.set(key, value)
+    return value
+  }
+}
+
+/** For the report. */
+export function inFloatOf(taken: readonly Sensitivity[]): FloatPart[] {
+  return taken.map(({ kind, names, error }) => ({ kind, name: names[0]!, sqnrDb: error.sqnrDb }))
+}
 
 /** What a recipe has to leave in float. */
 export function floatPartsOf(taken: readonly Sensitivity[]): FloatParts {

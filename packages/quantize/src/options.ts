@@ -4,7 +4,7 @@ import type { CalibrationMethod, Choice } from './choose/choice.ts'
 import type { Trial } from './choose/search.ts'
 import type { OutputErrorReport } from './measure/output-error.ts'
 import type { Samples } from './samples.ts'
-import type { Target } from './targets/recipe.ts'
+import type { FloatPrecision, Target } from './targets/recipe.ts'
 import type { WeightMethod } from './weights/channel-scale.ts'
 
 /** What a model is good for, as a number; higher is better. */
@@ -26,7 +26,10 @@ export interface QuantizeOptions {
   readonly method?: 'auto' | CalibrationMethod | undefined
   /** How scales of weights are chosen; 'auto' is the default. */
   readonly weights?: 'auto' | WeightMethod | undefined
-  /** 'auto' (default): correct biases and round weights by reconstruction where that lowers the error. */
+  /**
+   * 'auto' (default): fold zero points, equalise channels, correct biases and round weights by reconstruction where that
+   * lowers the error.
+   */
   readonly recovery?: 'auto' | 'none' | undefined
   /**
    * How much of the metric may be lost. Where more is lost, the fewest, most sensitive parts stay in float; where even
@@ -35,6 +38,17 @@ export interface QuantizeOptions {
   readonly maxDrop?: number | undefined
   /** What `maxDrop` is about; default: the cosine of the outputs with those of the float model. */
   readonly metric?: Metric | undefined
+  /**
+   * Signal to noise of the outputs on the samples, in dB, up to which the fewest, most sensitive parts stay in float (a
+   * tenth of all at most); 'none' leaves nothing in float unasked. Default 25 for 'cuda' and 'trt', where such parts cost
+   * little, and 'none' for 'cpu'. With `maxDrop` the metric decides instead.
+   */
+  readonly leastSqnrDb?: number | 'none' | undefined
+  /**
+   * Precision of what is computed in float; inputs and outputs of the model stay as they are. Default 'fp16' for 'cuda'
+   * and 'trt' (see `convertToFloat16` for what stays in float32 even so), 'fp32' for 'cpu', which computes it no faster.
+   */
+  readonly floatParts?: FloatPrecision | undefined
   /** Parts that stay in float in any case, by name. */
   readonly keepFloat?: { readonly nodes?: readonly string[]; readonly values?: readonly string[] } | undefined
   /** Ranges from an earlier calibration of the same model, for any target: the samples are only measured with then. */
@@ -49,6 +63,7 @@ export type QuantizeEvent =
   | { readonly phase: 'calibrate'; readonly completed: number }
   | { readonly phase: 'search'; readonly trial: Trial }
   | { readonly phase: 'sensitivity'; readonly completed: number; readonly total: number }
+  /** With `maxDrop` in the metric's unit; otherwise signal to noise in dB, and what is missing of `leastSqnrDb`. */
   | { readonly phase: 'gate'; readonly metric: number; readonly drop: number; readonly inFloat: readonly string[] }
   | { readonly phase: 'speed'; readonly floatUs: number; readonly quantizedUs: number }
   | { readonly phase: 'warning'; readonly message: string }
@@ -66,6 +81,8 @@ export interface QuantizeReport {
   readonly weights: number
   /** What stays in float for accuracy's sake, and why. */
   readonly inFloat: readonly FloatPart[]
+  /** Nodes that compute in float16. */
+  readonly inFloat16: number
   /** Present with `maxDrop`. */
   readonly gate?: GateReport
   /** Present where the target is the backend that the model ran on: one thread, medians of interleaved runs. */

@@ -86,6 +86,48 @@ describe('quantize', () => {
     for (const { dtype, data } of zeroPoints) expect([dtype, Number(data[0])]).toEqual(['int8', 0])
   }, 60_000)
 
+  it('tries equal channels for every target, and zero points in biases where the target has none', async () => {
+    const plain = { ...options, method: 'minmax', weights: 'mse', leastSqnrDb: 'none' } as const
+    for (const target of ['cpu', 'trt'] as const) {
+      const { report } = await quantize(graph, { ...plain, target })
+      const { trials, choice } = report
+      expect(trials.some((trial) => trial.choice.equalized)).toBe(true)
+      expect(trials.some((trial) => trial.choice.foldedZeroPoints)).toBe(target === 'trt')
+      const best = trials.reduce((a, b) => (b.error.relativeError < a.error.relativeError ? b : a))
+      expect(choice).toEqual(best.choice)
+      expect(report.inFloat).toEqual([])
+    }
+  }, 60_000)
+
+  it('leaves a part in float16 for GPUs where the outputs are not good enough, unless told otherwise', async () => {
+    const plain = { ...options, target: 'trt', method: 'minmax', weights: 'mse' } as const
+    const none = await quantize(graph, { ...plain, leastSqnrDb: 'none' })
+    const half = await quantize(graph, { ...plain, leastSqnrDb: 100 })
+    const full = await quantize(graph, { ...plain, leastSqnrDb: 100, floatParts: 'fp32' })
+    expect([none, half, full].map(({ report }) => report.inFloat.length)).toEqual([0, 1, 1])
+    expect(full.report.inFloat).toEqual(half.report.inFloat)
+    expect(half.report.error.sqnrDb).toBeGreaterThan(none.report.error.sqnrDb)
+    expect(Math.abs(half.report.error.sqnrDb - full.report.error.sqnrDb)).toBeLessThan(0.5)
+    expect(half.report.inFloat16).toBeGreaterThan(0)
+    expect([none.report.inFloat16, full.report.inFloat16]).toEqual([0, 0])
+    const types = (of: Graph) => new Set([...of.values()].map(({ elementType }) => elementType))
+    expect(types(half.graph)).toContain('float16')
+    expect(types(full.graph)).not.toContain('float16')
+    const { inputs, outputs } = half.graph
+    expect([...inputs, ...outputs].map(({ name, elementType }) => [name, elementType])).toEqual([
+      ['x', 'float32'],
+      ['y', 'float32'],
+    ])
+  }, 60_000)
+
+  it('leaves nothing in float unasked on the CPU', async () => {
+    const plain = { ...options, method: 'minmax', weights: 'mse', recovery: 'none' } as const
+    expect((await quantize(graph, plain)).report).toMatchObject({ inFloat: [], inFloat16: 0 })
+    const asked = await quantize(graph, { ...plain, leastSqnrDb: 100 })
+    expect(asked.report.inFloat).toHaveLength(1)
+    expect(asked.report.inFloat16).toBe(0)
+  }, 60_000)
+
   it('leaves in float what the metric cannot do without', async () => {
     const plain = { ...options, method: 'minmax', recovery: 'none', weights: 'mse' } as const
     // Anything in integers at the stem is intolerable to this metric.
@@ -122,6 +164,8 @@ describe('quantize', () => {
     [{ samples: 5 }, /iterable/],
     [{ samples: undefined }, /samples/],
     [{ keepFloat: { layers: [] } }, /keepFloat/],
+    [{ leastSqnrDb: '20' }, /decibels/],
+    [{ floatParts: 'bf16' }, /'fp16'/],
   ])('refuses the option %j', async (wrong, message) => {
     await expect(quantize(graph, { ...options, ...wrong } as QuantizeOptions)).rejects.toSatisfy(
       (error) => isLowlatError(error, 'CONFIG_INVALID') && message.test(error.message),

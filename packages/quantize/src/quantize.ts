@@ -3,15 +3,20 @@ import { Graph, graphFromFile, graphFromOnnx, onnxFromGraph } from '@lowlat/onnx
 import { collectStatistics } from './calibrate/collect.ts'
 import type { CalibrationTable } from './calibrate/table.ts'
 import { checkQuantizeOptions } from './check-options.ts'
+import { type BaseModel, equalizedModel } from './choose/base-model.ts'
 import { type CalibrationMethod, calibrators } from './choose/choice.ts'
 import { Evaluator } from './choose/evaluator.ts'
 import { activationParameters, weightParameters } from './choose/parameters.ts'
 import { type Candidate, searchParameters, type Trial } from './choose/search.ts'
-import { floatPartsOf, type GateResult, passGate } from './gate.ts'
+import { foldableValues } from './fold/zero-points.ts'
+import { convertToFloat16 } from './fp16/convert.ts'
+import { type GateResult, passGate } from './gate.ts'
 import { prepareGraph } from './graph/prepare.ts'
+import { HybridModels } from './hybrid.ts'
 import { insertQdq } from './insert/insert-qdq.ts'
 import type { OutputErrorReport } from './measure/output-error.ts'
 import type { QuantizeOptions, QuantizeReport } from './options.ts'
+import { leaveRemainder, type Remainder } from './remainder.ts'
 import { SampleReader } from './samples.ts'
 import { measureSensitivity, type Sensitivity } from './sensitivity/sensitivity.ts'
 import { Simulation } from './simulate/simulation.ts'
@@ -25,9 +30,11 @@ const ENOUGH_DB = 30
 const SENSITIVITY_SAMPLES = 8
 /** Below it models usually lose accuracy that is felt. */
 const WORRYING_DB = 15
-const RUINOUS_SHARE = 0.2
 /** Below it the integers bring nothing that a user would notice. */
 const LEAST_SPEEDUP = 1.1
+
+/** What was left in float, and the parameters of the rest. */
+type Hybrid = Remainder & Partial<Pick<GateResult, 'gate'>> & { readonly best: Candidate }
 
 export interface Quantized {
   /** The model with Q/DQ nodes, as an ONNX file. */
@@ -98,13 +105,14 @@ class Quantization {
   async run(): Promise<Quantized> {
     const sites = this.#sites()
     const table = await this.#calibrate(sites)
-    const found = await this.#search(sites, table)
-    const gated = await this.#gate(found, table)
-    const { best } = gated ?? { best: found }
-    const chosen = this.#sites(gated?.result.floats)
-    const graph = insertQdq(this.#graph, chosen, this.#parametersFor(chosen, best, table), this.#recipe)
-    const error = gated ? await (await this.#evaluator()).errorOf(graph) : best.error
-    if (!gated && error.sqnrDb < WORRYING_DB) this.#warn(lossWarning(error))
+    const base = { graph: this.#graph, table, equalized: false }
+    const found = await this.#search(sites, base, () => equalizedModel(base, this.#reader.kept, this.#run))
+    const hybrid = await this.#hybrid(found)
+    const best = hybrid?.best ?? found
+    const chosen = this.#sites(hybrid?.floats)
+    const { graph, inFloat16 } = this.#insert(chosen, best)
+    const error = hybrid || inFloat16 > 0 ? await (await this.#evaluator()).errorOf(graph) : best.error
+    if (!hybrid?.gate && error.sqnrDb < WORRYING_DB) this.#warn(lossWarning(error))
     const speed = await this.#compareSpeed(graph)
     const report: QuantizeReport = {
       target: this.#recipe.target,
@@ -114,8 +122,9 @@ class Quantization {
       trials: this.#trials,
       activations: chosen.activations.length,
       weights: chosen.weights.length,
-      inFloat: gated?.result.inFloat ?? [],
-      ...(gated && { gate: gated.result.gate }),
+      inFloat: hybrid?.inFloat ?? [],
+      inFloat16,
+      ...(hybrid?.gate && { gate: hybrid.gate }),
       ...(speed && { speed }),
       warnings: this.#warnings,
     }
@@ -128,7 +137,7 @@ class Quantization {
     const sites = this.#sites()
     const table = await this.#calibrate(sites)
     const calibrate = calibrators[method === 'auto' ? 'minmax' : method]
-    return this.#rank({
+    return this.#rank(this.#graph, {
       activations: activationParameters(sites, table, this.#recipe.activation, calibrate),
       weights: weightParameters(this.#graph, sites, this.#recipe.weight, weights === 'auto' ? 'mse' : weights),
       biases: new Map(),
@@ -162,13 +171,17 @@ class Quantization {
     return this.#shared
   }
 
-  async #search(sites: Sites, table: CalibrationTable): Promise<Candidate> {
+  async #search(
+    sites: Sites,
+    base: BaseModel,
+    equalized: () => Promise<BaseModel | undefined> = async () => undefined,
+  ): Promise<Candidate> {
     const { method = 'auto', weights = 'auto', recovery = 'auto', onProgress } = this.#options
     return searchParameters({
-      graph: this.#graph,
+      base,
+      equalized,
       sites,
       recipe: this.#recipe,
-      table,
       samples: this.#reader.kept,
       evaluator: await this.#evaluator(),
       methods: method === 'auto' ? (Object.keys(calibrators) as CalibrationMethod[]) : [method],
@@ -183,46 +196,69 @@ class Quantization {
     })
   }
 
-  /** Parameters for sites that are not those of the search: with parts in float, others may be in need of Q/DQ. */
-  #parametersFor(sites: Sites, { choice, parameters }: Candidate, table: CalibrationTable): QuantizationParameters {
+  /** The model with sites that may not be those of the search: with parts in float, others may be in need of Q/DQ. */
+  #insert(sites: Sites, { choice, parameters, base }: Candidate): { graph: Graph; inFloat16: number } {
+    const { graph, table } = base
+    const { floatParts = this.#recipe.floatParts } = this.#options
+    const foldable = choice.foldedZeroPoints ? foldableValues(graph, sites, this.#recipe) : new Set<string>()
     const calibrate = calibrators[choice.method]
-    return { ...parameters, activations: activationParameters(sites, table, this.#recipe.activation, calibrate) }
+    const activations = activationParameters(sites, table, this.#recipe.activation, calibrate, foldable)
+    const quantized = insertQdq(graph, sites, { ...parameters, activations }, this.#recipe)
+    if (floatParts === 'fp32') return { graph: quantized, inFloat16: 0 }
+    const half = convertToFloat16(quantized, { ranges: table })
+    // Where nothing changes its type the model stays as it was inserted, not cleaned up once more.
+    return half.report.converted > 0
+      ? { graph: half.graph, inFloat16: half.report.converted }
+      : { graph: quantized, inFloat16: 0 }
   }
 
-  async #gate(found: Candidate, table: CalibrationTable): Promise<{ result: GateResult; best: Candidate } | undefined> {
-    const { maxDrop, metric, onProgress } = this.#options
-    if (maxDrop === undefined) return undefined
-    let best = found
-    const result = await passGate({
+  async #hybrid(found: Candidate): Promise<Hybrid | undefined> {
+    const { maxDrop } = this.#options
+    const models = new HybridModels(found, {
+      sites: (floats) => this.#sites(floats),
+      insert: (sites, candidate) => this.#insert(sites, candidate).graph,
+      rank: (graph, parameters) => this.#rank(graph, parameters),
+      search: (sites, base) => this.#search(sites, base),
+    })
+    const passed = maxDrop === undefined ? await this.#leaveRemainder(found, models) : await this.#gate(maxDrop, models)
+    return passed && { ...passed, best: models.best }
+  }
+
+  #gate(maxDrop: number, models: HybridModels): Promise<GateResult> {
+    const { metric, onProgress } = this.#options
+    return passGate({
       metric: metric?.name ?? 'cosine',
       maxDrop,
       evaluate: async (quantized) => {
         if (metric) return this.#withRun(quantized ?? this.#graph, (run) => metric.evaluate(run))
         return quantized ? (await (await this.#evaluator()).errorOf(quantized)).cosine : 1
       },
-      build: async (floats) => {
-        const sites = this.#sites(floats)
-        if (sites.weights.length === 0) return undefined
-        return insertQdq(this.#graph, sites, this.#parametersFor(sites, best, table), this.#recipe)
-      },
-      rank: async () => {
-        const ranked = await this.#rank(found.parameters)
-        // Beside a part that ruins the outputs no choice of the search made a difference: choose again without it.
-        const ruinous = ruinousOf(ranked)
-        if (ruinous.length > 0) {
-          best = completed(await this.#search(this.#sites(floatPartsOf(ruinous)), table), found)
-        }
-        return ranked
-      },
+      build: async (floats) => models.build(floats),
+      rank: () => models.rankAndChoose(),
       onEvaluated: (value, drop, inFloat) => onProgress?.({ phase: 'gate', metric: value, drop, inFloat }),
     })
-    return { result, best }
   }
 
-  async #rank(parameters: QuantizationParameters): Promise<readonly Sensitivity[]> {
+  async #leaveRemainder(found: Candidate, models: HybridModels): Promise<Remainder | undefined> {
+    const { leastSqnrDb = this.#recipe.leastSqnrDb ?? 'none', onProgress } = this.#options
+    if (leastSqnrDb === 'none') return undefined
+    return leaveRemainder({
+      leastSqnrDb,
+      sqnrDb: found.error.sqnrDb,
+      measure: async (floats) => {
+        const graph = models.build(floats)
+        return graph && (await (await this.#evaluator()).errorOf(graph)).sqnrDb
+      },
+      rank: () => models.rank(),
+      onMeasured: (sqnrDb, inFloat) =>
+        onProgress?.({ phase: 'gate', metric: sqnrDb, drop: leastSqnrDb - sqnrDb, inFloat }),
+    })
+  }
+
+  async #rank(graph: Graph, parameters: QuantizationParameters): Promise<readonly Sensitivity[]> {
     const { onProgress, signal } = this.#options
     const sites = this.#sites()
-    await using simulation = await Simulation.create(this.#graph, sites, {
+    await using simulation = await Simulation.create(graph, sites, {
       activationType: this.#recipe.activation.dtype,
       weights: parameters.weights,
       switchableWeights: true,
@@ -270,24 +306,6 @@ class Quantization {
       values: new Set([...(keep.values ?? []), ...values]),
     }
   }
-}
-
-/** Parts that alone make up so much of the error that the others do not show. */
-function ruinousOf(ranked: readonly Sensitivity[]): Sensitivity[] {
-  const total = ranked.reduce((sum, { error }) => sum + error.relativeError, 0)
-  return ranked.filter(({ error }) => error.relativeError > RUINOUS_SHARE * total)
-}
-
-/** With the parameters of an earlier choice for layers that were in float when this one was made. */
-function completed(choice: Candidate, earlier: Candidate): Candidate {
-  const { weights, biases, activations } = choice.parameters
-  const missing = <T>(all: ReadonlyMap<string, T>) => [...all].filter(([node]) => !weights.has(node))
-  const parameters = {
-    activations,
-    weights: new Map([...missing(earlier.parameters.weights), ...weights]),
-    biases: new Map([...missing(earlier.parameters.biases), ...biases]),
-  }
-  return { ...choice, parameters }
 }
 
 function lossWarning({ sqnrDb, cosine }: OutputErrorReport): string {

@@ -14,6 +14,10 @@ export type CalibrationMethod = keyof typeof calibrators
 export interface Choice {
   readonly method: CalibrationMethod
   readonly weights: WeightMethod
+  /** Whether the channels that depthwise convolutions read were scaled to fill one range. */
+  readonly equalized: boolean
+  /** Whether activations of a target without zero points got one, folded into biases. */
+  readonly foldedZeroPoints: boolean
   readonly rounding: 'nearest' | 'reconstruction'
   /**
    * As the model has them; corrected by what rounding the weights shifts in the mean of their layer; or by what rounding

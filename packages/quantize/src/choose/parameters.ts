@@ -7,17 +7,22 @@ import type { ActivationParameters, Sites, WeightParameters, WeightSite } from '
 import type { WeightMethod } from '../weights/channel-scale.ts'
 import { quantizeWeight } from '../weights/quantize-weight.ts'
 
-/** Scale and zero point of every activation, by value; those of a group are equal. */
+/**
+ * Scale and zero point of every activation, by value; those of a group are equal.
+ * @param folded values whose zero points are folded away, and which can therefore have one under a symmetric scheme too.
+ */
 export function activationParameters(
   sites: Sites,
   table: CalibrationTable,
   scheme: Scheme,
   calibrate: Calibrator,
+  folded: ReadonlySet<string> = new Set(),
 ): Map<string, ActivationParameters> {
   const parameters = new Map<string, ActivationParameters>()
   for (const members of groupsOf(sites.activations).values()) {
     const values = members.map(({ value }) => value)
-    const shared = parametersFor(calibrate(table.histogramOf(values), scheme), scheme)
+    const own = values.every((value) => folded.has(value)) ? { ...scheme, symmetric: false } : scheme
+    const shared = parametersFor(calibrate(table.histogramOf(values), own), own)
     for (const value of values) parameters.set(value, shared)
   }
   return parameters

@@ -1,12 +1,12 @@
 import type { Feeds } from '@lowlat/core'
-import type { Graph } from '@lowlat/onnx'
 import { visitValues } from '../calibrate/collect.ts'
-import type { CalibrationTable } from '../calibrate/table.ts'
+import { foldableValues } from '../fold/zero-points.ts'
 import { insertQdq } from '../insert/insert-qdq.ts'
 import type { OutputErrorReport } from '../measure/output-error.ts'
 import type { QuantizationParameters, Sites, WeightParameters } from '../sites.ts'
 import type { Recipe } from '../targets/recipe.ts'
 import type { WeightMethod } from '../weights/channel-scale.ts'
+import type { BaseModel } from './base-model.ts'
 import { type CalibrationMethod, type Choice, calibrators } from './choice.ts'
 import type { Evaluator, EvaluatorOptions } from './evaluator.ts'
 import { LayerMoments } from './layer-moments.ts'
@@ -28,18 +28,28 @@ export interface Trial {
 
 export interface Candidate extends Trial {
   readonly parameters: QuantizationParameters
+  /** The float model that the parameters are for. */
+  readonly base: BaseModel
+}
+
+/** What a trial changes beside what its choice says; the rest is that of the best one so far. */
+interface Changes {
+  readonly base?: BaseModel
+  readonly weights?: ReadonlyMap<string, WeightParameters>
+  readonly biases?: ReadonlyMap<string, Float32Array>
 }
 
 interface SearchTask {
-  readonly graph: Graph
+  readonly base: BaseModel
+  /** The same with equalised channels; undefined where there are none, or where that is settled already. */
+  readonly equalized: () => Promise<BaseModel | undefined>
   readonly sites: Sites
   readonly recipe: Recipe
-  readonly table: CalibrationTable
   readonly samples: readonly Feeds[]
   readonly evaluator: Evaluator
   readonly methods: readonly CalibrationMethod[]
   readonly weightMethods: readonly WeightMethod[]
-  /** Whether biases may be corrected and weights rounded for their layer's output. */
+  /** Whether zero points may be folded, channels be equalised, biases be corrected and weights rounded for their layer's output. */
   readonly recovery: boolean
   /** Signal to noise at which nothing further is tried. */
   readonly enoughDb: number
@@ -49,10 +59,12 @@ interface SearchTask {
 
 /**
  * Tries what may lower the error of the outputs, from the cheap to the expensive, and keeps what measurably does:
- * calibrators, then weight scales, then corrected biases, then rounding by reconstruction.
+ * zero points and equal channels, calibrators, then weight scales, then corrected biases, then rounding by reconstruction.
  */
 export async function searchParameters(task: SearchTask): Promise<Candidate> {
   const search = new Search(task)
+  await search.start()
+  if (task.recovery) await search.tryFolding()
   await search.tryMethods()
   await search.tryWeights()
   if (task.recovery) {
@@ -64,22 +76,36 @@ export async function searchParameters(task: SearchTask): Promise<Candidate> {
 
 class Search {
   readonly #task: SearchTask
-  readonly #weights = new Map<WeightMethod, ReadonlyMap<string, WeightParameters>>()
+  readonly #weights = new Map<BaseModel, Map<WeightMethod, ReadonlyMap<string, WeightParameters>>>()
+  readonly #foldable: ReadonlySet<string>
   #best: Candidate | undefined
 
   constructor(task: SearchTask) {
+    const { base, sites, recipe } = task
     this.#task = task
+    this.#foldable = foldableValues(base.graph, sites, recipe)
   }
 
   get best(): Candidate {
     return this.#best!
   }
 
-  async tryMethods(): Promise<void> {
+  async start(): Promise<void> {
+    const [method] = this.#task.methods
     const [weights] = this.#task.weightMethods
-    for (const method of this.#task.methods) {
-      await this.#try({ method, weights: weights!, rounding: 'nearest', biases: 'model' })
-    }
+    const { equalized } = this.#task.base
+    const how = { rounding: 'nearest', biases: 'model', equalized, foldedZeroPoints: false } as const
+    await this.#try({ method: method!, weights: weights!, ...how })
+  }
+
+  async tryFolding(): Promise<void> {
+    if (this.#foldable.size > 0) await this.#try({ ...this.best.choice, foldedZeroPoints: true })
+    const base = await this.#task.equalized()
+    if (base) await this.#try({ ...this.best.choice, equalized: base.equalized }, { base })
+  }
+
+  async tryMethods(): Promise<void> {
+    for (const method of this.#task.methods.slice(1)) await this.#try({ ...this.best.choice, method })
   }
 
   async tryWeights(): Promise<void> {
@@ -91,7 +117,7 @@ class Search {
     const { choice } = this.best
     const weights = this.#weightsOf(choice.weights)
     for (const biases of ['corrected', 'corrected with inputs'] as const) {
-      await this.#try({ ...choice, biases }, weights, moments.correctedBiases(weights, biases))
+      await this.#try({ ...choice, biases }, { weights, biases: moments.correctedBiases(weights, biases) })
     }
   }
 
@@ -108,38 +134,43 @@ class Search {
         rounding: 'reconstruction',
         biases,
       }
-      await this.#try(choice, weights, moments.correctedBiases(weights, biases))
+      await this.#try(choice, { weights, biases: moments.correctedBiases(weights, biases) })
     }
   }
 
-  async #try(
-    choice: Choice,
-    weights = this.#weightsOf(choice.weights),
-    biases: ReadonlyMap<string, Float32Array> = new Map(),
-  ): Promise<void> {
-    const { graph, sites, recipe, table, evaluator, onTrial, run } = this.#task
+  async #try(choice: Choice, changes: Changes = {}): Promise<void> {
+    const { sites, recipe, evaluator, onTrial, run } = this.#task
     run.signal?.throwIfAborted()
+    const base = changes.base ?? this.#base
+    const { weights = this.#weightsOf(choice.weights, base), biases = new Map() } = changes
+    const foldable = choice.foldedZeroPoints ? this.#foldable : new Set<string>()
     const calibrate = calibrators[choice.method]
-    const activations = activationParameters(sites, table, recipe.activation, calibrate)
+    const activations = activationParameters(sites, base.table, recipe.activation, calibrate, foldable)
     const parameters = { activations, weights, biases }
-    const error = await evaluator.errorOf(insertQdq(graph, sites, parameters, recipe))
+    const error = await evaluator.errorOf(insertQdq(base.graph, sites, parameters, recipe))
     onTrial({ choice, error })
     // Not `<` alone: where nothing gives a number, the first choice stands.
     if (!this.#best || error.relativeError < this.#best.error.relativeError) {
-      this.#best = { choice, error, parameters }
+      this.#best = { choice, error, parameters, base }
     }
   }
 
-  #weightsOf(method: WeightMethod): ReadonlyMap<string, WeightParameters> {
-    const { graph, sites, recipe } = this.#task
-    const known = this.#weights.get(method) ?? weightParameters(graph, sites, recipe.weight, method)
-    this.#weights.set(method, known)
+  get #base(): BaseModel {
+    return this.#best?.base ?? this.#task.base
+  }
+
+  #weightsOf(method: WeightMethod, base = this.#base): ReadonlyMap<string, WeightParameters> {
+    const { sites, recipe } = this.#task
+    const ofBase = this.#weights.get(base) ?? new Map<WeightMethod, ReadonlyMap<string, WeightParameters>>()
+    const known = ofBase.get(method) ?? weightParameters(base.graph, sites, recipe.weight, method)
+    this.#weights.set(base, ofBase.set(method, known))
     return known
   }
 
   /** Means, and covariances where asked for, of what the layers read under the best choice so far. */
   async #observe(covariance: boolean): Promise<LayerMoments> {
-    const { graph, sites, samples, run } = this.#task
+    const { sites, samples, run } = this.#task
+    const { graph } = this.#base
     const observed = covariance ? OBSERVED.covariance : OBSERVED.means
     const moments = new LayerMoments(layersOf(graph, sites), {
       covariance,

@@ -1,9 +1,9 @@
 import { InputError } from '@lowlat/core'
-import { cloneGraph, type Graph, type Node, type Value } from '@lowlat/onnx'
+import type { Graph, Node, Value } from '@lowlat/onnx'
 import type { QuantizationParameters, WeightParameters } from '../sites.ts'
 import { QuantizationConstants } from './constants.ts'
 
-/** A copy of a graph that Q/DQ nodes are being inserted into. */
+/** A graph that Q/DQ nodes are being inserted into. */
 export class Insertion {
   readonly graph: Graph
   readonly parameters: QuantizationParameters
@@ -13,8 +13,8 @@ export class Insertion {
   readonly #nodes: ReadonlyMap<string, Node>
   readonly #values: ReadonlyMap<string, Value>
 
-  constructor(source: Graph, parameters: QuantizationParameters) {
-    this.graph = cloneGraph(source)
+  constructor(graph: Graph, parameters: QuantizationParameters) {
+    this.graph = graph
     this.parameters = parameters
     this.constants = new QuantizationConstants(this.graph)
     this.#nodes = new Map(this.graph.nodes.map((node) => [node.name, node]))

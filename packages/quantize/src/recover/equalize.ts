@@ -1,46 +1,65 @@
 import { Tensor } from '@lowlat/core'
-import { type Graph, Initializer, type Node, type Value } from '@lowlat/onnx'
+import { cloneGraph, type Graph, Initializer, type Node, type Value } from '@lowlat/onnx'
+import { rectifierBounds } from '../graph/rectifier-bounds.ts'
 
-/** Sweeps over all pairs; a chain of layers settles after a few. */
-const SWEEPS = 10
+/** A channel that was hardly seen may become larger later: it is scaled by no more than this. */
+const LEAST_RATIO = 1 / 32
 
-/** f(s * x) = s * f(x) for every s > 0, and channels do not mix. */
-const homogeneous = new Set(['Relu', 'LeakyRelu'])
+/** An activation whose channels can be scaled one by one. */
+interface EqualizableValue {
+  /** What the convolution computes, before its rectifier if it has one. */
+  readonly computed: string
+  /** What the depthwise convolutions read. */
+  readonly value: string
+}
 
-interface Pair {
+interface Place {
+  readonly value: Value
   readonly first: Node
-  readonly second: Node
-  readonly channels: number
+  readonly readers: readonly Node[]
+}
+
+/** Activations between a convolution and depthwise ones, with nothing but a rectifier in between. */
+export function equalizableValues(graph: Graph): readonly EqualizableValue[] {
+  return graph.nodes
+    .flatMap(placeOf)
+    .map(({ value, first }) => ({ computed: first.outputs[0]!.name, value: value.name }))
 }
 
 /**
- * Cross-layer equalisation (Nagel et al. 2019): where a convolution follows another, with nothing but a rectifier in
- * between, a channel can be scaled down in the first and up in the second without changing the result. Scales are such
- * that a channel's weights have equal ranges in both, so that no channel is lost beside a large one. Changes the
- * graph's weights in place (as new initializers).
- * @returns the number of pairs.
+ * Cross-layer equalisation (Nagel et al. 2019) by what the channels hold: where depthwise convolutions read what a
+ * convolution computes, each channel is scaled up until it fills the range of the largest one, and scaled back by the
+ * weights that read it. The activation then has one scale, and yet each channel as many steps as if it had its own; the
+ * weights, which have scales per channel on both sides, round to the same integers as before. Dense layers are left out:
+ * what their activations would gain, their weights would lose.
+ *
+ * The result is the same as before on what was measured. The upper bound of a Clip stays as it is: a scaled channel meets
+ * it where its range ends, beyond which integers would saturate.
+ * @param ranges largest magnitude per channel, by value; values that are absent stay as they are.
+ * @returns a new graph with new weights.
  */
-export function equalize(graph: Graph): number {
-  const pairs = graph.nodes.flatMap((node) => pairFrom(node) ?? [])
-  for (let sweep = 0; sweep < SWEEPS; sweep++) for (const pair of pairs) equalizePair(pair)
-  return pairs.length
-}
-
-function pairFrom(first: Node): Pair | undefined {
-  if (!isConvolution(first)) return undefined
-  let value = first.outputs[0]!
-  let next = onlyReader(value)
-  if (next && homogeneous.has(next.opType)) {
-    value = next.outputs[0]!
-    next = onlyReader(value)
+export function equalize(source: Graph, ranges: ReadonlyMap<string, Float32Array>): Graph {
+  const graph = cloneGraph(source)
+  for (const place of graph.nodes.flatMap(placeOf)) {
+    const magnitudes = ranges.get(place.value.name)
+    if (magnitudes) scaleChannels(place, ratiosOf(magnitudes))
   }
-  if (!next || !isConvolution(next) || next.inputs[0] !== value) return undefined
-  return { first, second: next, channels: first.inputs[1]!.initializer!.shape[0]! }
+  return graph
 }
 
-function onlyReader(value: Value): Node | undefined {
-  const [use, ...others] = value.uses
-  return use?.kind === 'node' && others.length === 0 ? use.node : undefined
+function placeOf(first: Node): Place[] {
+  if (!isConvolution(first)) return []
+  let value = first.outputs[0]!
+  const [use, second] = value.uses
+  if (use?.kind === 'node' && !second && keepsZeroAndScale(use.node)) value = use.node.outputs[0]!
+  const readers = value.uses.flatMap((each) => (each.kind === 'node' && each.index === 0 ? each.node : []))
+  if (readers.length === 0 || readers.length < value.uses.length) return []
+  return readers.every((node) => isConvolution(node) && isDepthwise(node)) ? [{ value, first, readers }] : []
+}
+
+/** f(s * x) = s * f(x) for every s > 0, below the upper bound. */
+function keepsZeroAndScale(node: Node): boolean {
+  return (node.opType === 'LeakyRelu' && node.domain === '') || rectifierBounds(node)?.[0] === 0
 }
 
 /** With weights and bias that belong to it alone. */
@@ -48,53 +67,35 @@ function isConvolution(node: Node): boolean {
   const constants = node.inputs.slice(1).filter((value) => value !== undefined)
   return (
     node.opType === 'Conv' &&
+    node.domain === '' &&
     constants.length > 0 &&
     constants.every((value) => value.initializer?.elementType === 'float32' && value.uses.length === 1)
   )
 }
 
-function equalizePair({ first, second, channels }: Pair): void {
-  const weight = ownFloats(first.inputs[1]!)
-  const bias = first.inputs[2] && ownFloats(first.inputs[2])
-  const following = ownFloats(second.inputs[1]!)
-  const perRow = weight.length / channels
-  for (let channel = 0; channel < channels; channel++) {
-    const row = weight.subarray(channel * perRow, (channel + 1) * perRow)
-    const readers = [...readersOf(second, channel, following)]
-    const ahead = largest(row)
-    const behind = Math.max(...readers.map(largest))
-    const scale = Math.sqrt(ahead / behind)
-    if (!Number.isFinite(scale) || scale === 0) continue // a dead channel on either side
-    for (let i = 0; i < row.length; i++) row[i]! /= scale
-    if (bias) bias[channel]! /= scale
-    for (const part of readers) for (let i = 0; i < part.length; i++) part[i]! *= scale
-  }
-  replaceFloats(first, 1, weight)
-  if (bias) replaceFloats(first, 2, bias)
-  replaceFloats(second, 1, following)
+/** Each output channel reads one input channel. */
+const isDepthwise = (node: Node) => node.inputs[1]!.initializer!.shape[1] === 1
+
+/** What each channel is divided by. A channel that was never seen, and what has no magnitude, stays. */
+function ratiosOf(magnitudes: Float32Array): Float32Array {
+  const most = magnitudes.reduce((a, b) => Math.max(a, b), 0)
+  return magnitudes.map((own) => (own > 0 ? Math.max(own / most, LEAST_RATIO) : 1))
 }
 
-/** The parts of a convolution's weights [M, C / group, ...kernel] that read one input channel. */
-function* readersOf(node: Node, channel: number, weights: Float32Array): Generator<Float32Array> {
-  const [rows = 0, depth = 0, ...kernel] = node.inputs[1]!.initializer!.shape
-  const taps = kernel.reduce((a, b) => a * b, 1)
-  const rowsPerGroup = rows / node.int('group', 1)
-  const group = Math.floor(channel / depth)
-  for (let row = group * rowsPerGroup; row < (group + 1) * rowsPerGroup; row++) {
-    const start = (row * depth + (channel % depth)) * taps
-    yield weights.subarray(start, start + taps)
+function scaleChannels({ first, readers }: Place, ratios: Float32Array): void {
+  scaleRows(first, 1, (channel) => 1 / ratios[channel]!)
+  if (first.inputs[2]) scaleRows(first, 2, (channel) => 1 / ratios[channel]!)
+  for (const reader of readers) {
+    const perChannel = reader.inputs[1]!.initializer!.shape[0]! / ratios.length
+    scaleRows(reader, 1, (row) => ratios[Math.floor(row / perChannel)]!)
   }
 }
 
-function largest(values: Float32Array): number {
-  let most = 0
-  for (const value of values) most = Math.max(most, Math.abs(value))
-  return most
-}
-
-const ownFloats = (value: Value) => Float32Array.from(value.initializer!.tensor.toFloat32())
-
-function replaceFloats(node: Node, index: number, data: Float32Array): void {
+function scaleRows(node: Node, index: number, factor: (row: number) => number): void {
   const value = node.inputs[index]!
-  value.initializer = Initializer.fromTensor(new Tensor('float32', value.initializer!.shape, data))
+  const { shape, tensor } = value.initializer!
+  const data = Float32Array.from(tensor.toFloat32())
+  const perRow = data.length / shape[0]!
+  for (let i = 0; i < data.length; i++) data[i]! *= factor(Math.floor(i / perRow))
+  value.initializer = Initializer.fromTensor(new Tensor('float32', shape, data))
 }

@@ -14,6 +14,8 @@ export const cpuRecipe: Recipe = {
   activation: { dtype: 'uint8', symmetric: false },
   weight: { dtype: 'int8', symmetric: true },
   bias: 'int32',
+  floatParts: 'fp32',
+  leastSqnrDb: undefined,
   sites: cpuSites,
 }
 

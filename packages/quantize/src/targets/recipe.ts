@@ -4,6 +4,8 @@ import type { Sites } from '../sites.ts'
 
 export type Target = 'cpu' | 'cuda' | 'trt'
 
+export type FloatPrecision = 'fp32' | 'fp16'
+
 /** What hybrid precision leaves in float, by name. */
 export interface FloatParts {
   /** Activations without Q/DQ; layers that cannot be fused without it stay in float with them. */
@@ -19,6 +21,13 @@ export interface Recipe {
   readonly weight: Scheme
   /** 'int32' behind DequantizeLinear with scale input * weight, or left as it is. */
   readonly bias: 'int32' | 'float'
+  /** Precision of what is computed in float. */
+  readonly floatParts: FloatPrecision
+  /**
+   * Signal to noise of the outputs, in dB, below which the most sensitive parts stay in float unless the user says
+   * otherwise; undefined where that costs too much to be done unasked.
+   */
+  readonly leastSqnrDb: number | undefined
   /**
    * What to quantize in a prepared graph. The answer to `floats` is as consistent as the one without: what no longer
    * fuses is in float as a whole, so ask again rather than take sites away.
