@@ -7,6 +7,7 @@ import { type Backend, ModelError, messageOf, type Plan, type Probe, payloadFile
 import { compileInProcess } from './compile.ts'
 import { writingTo } from './disk-errors.ts'
 import { CpuEngine } from './engine.ts'
+import { integerUnitsOf } from './integer-convolutions.ts'
 import { cpuFlags, usableCores } from './machine.ts'
 import { compileOptions, parseCpuOptions } from './options.ts'
 import { tensorInfoFrom } from './ort-types.ts'
@@ -31,7 +32,8 @@ export function createBackend(): Backend {
         const optimized = join(options.workFolder, 'optimized.onnx')
         const created = await compileInProcess(prepared.path, compileOptions(optimized), options.signal)
         const path = join(options.workFolder, payloadFileName)
-        await writePlanFile({ optimizedPath: optimized, modelFolder: dirname(prepared.path) }, path)
+        const units = integerUnitsOf(process.arch, cpuFlags())
+        await writePlanFile({ optimizedPath: optimized, modelFolder: dirname(prepared.path), units }, path)
         return {
           backend: 'cpu',
           inputs: created.inputs.map(tensorInfoFrom),

@@ -27,7 +27,7 @@ async function plan(): Promise<{ path: string; bytes: Buffer }> {
   const model = join(here, 'model.onnx')
   const path = join(here, payloadFileName)
   await writeFile(model, denseModel(weights))
-  await writePlanFile({ optimizedPath: model, modelFolder: here }, path)
+  await writePlanFile({ optimizedPath: model, modelFolder: here, units: { fours: false, tiles: false } }, path)
   return { path, bytes: await readFile(path) }
 }
 

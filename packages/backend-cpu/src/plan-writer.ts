@@ -2,6 +2,7 @@ import { type FileHandle, open, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ModelError, payloadFileName } from '@lowlat/core'
 import { decodeModel, encodeModel, type GraphProto, type TensorProto } from '@lowlat/onnx'
+import { type IntegerUnits, tuneIntegerConvolutions } from './integer-convolutions.ts'
 import { mapInnerGraphs } from './map-graphs.ts'
 import { footerOf } from './plan-file.ts'
 
@@ -20,14 +21,17 @@ interface PlanSources {
   readonly optimizedPath: string
   /** Where the model that it was made from lies: weights that it kept in other files are still there. */
   readonly modelFolder: string
+  /** Of the processor that the plan is for. */
+  readonly units: IntegerUnits
 }
 
 /**
  * Writes a plan's file to `path`, which must be named as payloads are. The weights of the graphs inside `If`, `Loop` and
  * `Scan` stay in the model: the library opens their file by its path and refuses hard links, which the plan cache makes.
  */
-export async function writePlanFile({ optimizedPath, modelFolder }: PlanSources, path: string): Promise<void> {
-  const { graph = {}, ...model } = decodeModel(await readFile(optimizedPath))
+export async function writePlanFile({ optimizedPath, modelFolder, units }: PlanSources, path: string): Promise<void> {
+  const optimized = decodeModel(await readFile(optimizedPath))
+  const { graph = {}, ...model } = tuneIntegerConvolutions(optimized, units)
   const file = await open(path, 'wx')
   try {
     let end = 0

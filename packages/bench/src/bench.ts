@@ -7,8 +7,10 @@ import { TaskProcess } from './child-process.ts'
 import { readEnvironment } from './environment.ts'
 import type { BenchOptions } from './options.ts'
 import type { Failure, MeasuredRow, Outcome, Report, SuiteName, Unavailable } from './report.ts'
+import type { ModelFacts } from './subjects/spec.ts'
 import { accuracySteps } from './suites/accuracy.ts'
 import { coldStartSteps } from './suites/coldstart.ts'
+import { int8Steps } from './suites/int8.ts'
 import { latencySteps } from './suites/latency.ts'
 import { overheadSteps } from './suites/overhead.ts'
 import { preprocessSteps } from './suites/preprocess.ts'
@@ -20,6 +22,7 @@ const suites: Readonly<Record<SuiteName, (settings: SuiteSettings) => Step[]>> =
   preprocess: preprocessSteps,
   coldstart: coldStartSteps,
   accuracy: accuracySteps,
+  int8: int8Steps,
 }
 
 /** Told how far a run of the bench is. */
@@ -80,11 +83,16 @@ async function prepare(
       if (absence) unavailable.push({ backend, precision: options.precisions.join(', '), ...absence })
       else backends.push(backend)
     }
+    const int8Models: ModelFacts[] = []
+    if (options.suites.includes('int8')) {
+      for (const choice of options.int8Models) int8Models.push(await process.perform('model', choice))
+    }
     const settings = {
       model: await process.perform('model', options.model),
       accuracy: options.suites.includes('accuracy')
         ? await process.perform('accuracyTask', options.accuracy)
         : undefined,
+      int8Models,
       tinyModel: await process.perform('model', { kind: 'generated', name: 'tiny' }),
       jpegs: await process.perform('jpegs', { folder: join(folder, 'jpegs') }),
       backends,

@@ -33,6 +33,7 @@ const rules: RulesFor<BenchOptions> = {
     accepts: (value) => typeof value === 'number' && value > 0 && value <= MAX_SECONDS,
   },
   accuracy: choiceRule,
+  int8Models: listOf(choiceRule),
 }
 
 /** @throws ConfigError CONFIG_INVALID for options that are missing, unknown, or not what they must be. */

@@ -45,6 +45,8 @@ async function perform(message: TaskMessage): Promise<unknown> {
       return accuracy!.evaluate(message.request.count)
     case 'accuracyResults':
       return accuracy!.accuracies
+    case 'quantize':
+      return (await import('./quantized-model.ts')).writeQuantized(message.request)
   }
 }
 

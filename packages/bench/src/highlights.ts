@@ -83,15 +83,27 @@ const of: Record<SuiteName, (...args: Parameters<Summarize>) => Highlight[]> = {
   accuracy: suiteOf('accuracy', (_, peer, group) => {
     const auto = group.find(({ subject }) => subject === AUTO_SUBJECT)
     if (!auto || auto.ratioToPeer === null) return []
-    const gain = auto.ratioToPeer < LEAST_GAIN ? '; it gains nothing here: keep the float model' : ''
     return [
       {
         figure: formatSpeedUp(auto.ratioToPeer),
         claim: `in INT8, ${auto.model}`,
-        detail: `top-1 ${formatPercent(auto.top1)} against ${formatPercent(peer.top1)}, ${formatPercent(auto.agreement)} of the pictures get the same class, ${formatFileSize(auto.sizeBytes ?? 0)} instead of ${formatFileSize(peer.sizeBytes ?? 0)}${gain}`,
+        detail: `top-1 ${formatPercent(auto.top1)} against ${formatPercent(peer.top1)}, ${formatPercent(auto.agreement)} of the pictures get the same class, ${sizesOf(auto, peer)}`,
       },
     ]
   }),
+  int8: suiteOf('int8', (own, peer) => [
+    {
+      figure: formatSpeedUp(own.ratioToPeer ?? 1),
+      claim: `in INT8, ${own.model}`,
+      detail: `${formatTime(own.p50Us)} against ${formatTime(peer.p50Us)} with one thread, ${sizesOf(own, peer)}`,
+    },
+  ]),
+}
+
+function sizesOf(quantized: MeasuredRow, float: MeasuredRow): string {
+  const gainsNothing = quantized.ratioToPeer !== null && quantized.ratioToPeer < LEAST_GAIN
+  const advice = gainsNothing ? '; it gains nothing here: keep the float model' : ''
+  return `${formatFileSize(quantized.sizeBytes ?? 0)} instead of ${formatFileSize(float.sizeBytes ?? 0)}${advice}`
 }
 
 function suiteOf(suite: SuiteName, summarize: Summarize) {

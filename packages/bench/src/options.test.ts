@@ -5,13 +5,13 @@ import { suiteNames } from './report.ts'
 import { scenarioNames } from './scenarios/definitions.ts'
 
 describe('parseCommandLine', () => {
-  it('measures ResNet-50 in every suite and scenario when nothing is said', () => {
+  it('measures ResNet-50 in every scenario and every suite but int8 when nothing is said', () => {
     expect(parseCommandLine([])).toEqual({
       help: false,
       json: undefined,
       html: undefined,
       options: {
-        suites: suiteNames,
+        suites: ['latency', 'overhead', 'preprocess', 'coldstart', 'accuracy'],
         model: { kind: 'generated', name: 'resnet50' },
         backends: ['cpu', 'cuda', 'trt'],
         precisions: ['fp32'],
@@ -19,6 +19,7 @@ describe('parseCommandLine', () => {
         batches: [1],
         seconds: 8,
         accuracy: { kind: 'reference', mostPictures: 1000 },
+        int8Models: ['resnet50', 'mobilenet_v2', 'vit_s16', 'bert_base'].map((name) => ({ kind: 'generated', name })),
       },
     })
   })
@@ -39,6 +40,7 @@ describe('parseCommandLine', () => {
         batches: [1, 8],
         seconds: 0.5,
         accuracy: { kind: 'reference', mostPictures: 1000 },
+        int8Models: [{ kind: 'generated', name: 'tiny' }],
       },
     })
   })
@@ -80,8 +82,8 @@ describe('parseCommandLine', () => {
   })
 
   it.each([
-    [['throughput'], /latency, overhead, preprocess, coldstart, accuracy/],
-    [['latency', 'overhead'], /or none for all/],
+    [['throughput'], /latency, overhead, preprocess, coldstart, accuracy, int8/],
+    [['latency', 'overhead'], /or none for all but int8/],
     [['--model', 'no-such.onnx'], /resnet50.*ONNX file that exists.*no-such\.onnx/],
     [['--backend', 'cpu,'], /cpu, cuda, trt/],
     [['--backend', 'auto'], /cpu, cuda, trt/],
@@ -99,6 +101,8 @@ describe('parseCommandLine', () => {
     [['preprocess', '--backend', 'cpu'], /--backend to be left out/],
     [['latency', '--pictures', '4'], /--pictures to be left out.* for accuracy/],
     [['accuracy', '--precision', 'int8'], /--precision to be left out/],
+    [['int8', '--precision', 'int8'], /--precision to be left out/],
+    [['int8', '--batch', '8'], /--batch to be left out/],
     [['--pictures', '0'], /1 to 1000000, got '0'/],
     [['--class-offset=-1'], /--class-offset to be a whole number/],
     [['accuracy', '--model', 'package.json'], /--data to be given with --model/],

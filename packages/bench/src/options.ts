@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { ConfigError, messageOf, type Precision } from '@lowlat/core'
-import { modelNames } from '@lowlat/onnx'
+import { type ModelName, modelNames } from '@lowlat/onnx'
 import { presetNames } from './accuracy/image-options.ts'
 import type { AccuracyChoice } from './accuracy/task.ts'
 import { accuracyFrom } from './accuracy-options.ts'
@@ -22,6 +22,8 @@ export interface BenchOptions {
   readonly seconds: number
   /** What the accuracy suite measures. */
   readonly accuracy: AccuracyChoice
+  /** What the int8 suite quantizes and measures. */
+  readonly int8Models: readonly ModelChoice[]
 }
 
 export interface CommandLine {
@@ -35,6 +37,9 @@ export const precisions: readonly Precision[] = ['model', 'fp32', 'fp16', 'int8'
 export const MAX_BATCH = 1024
 export const MAX_SECONDS = 3600
 const MAX_PICTURES = 1_000_000
+/** Without int8, whose models take three minutes. */
+const defaultSuites: readonly SuiteName[] = suiteNames.filter((name) => name !== 'int8')
+const int8ModelNames: readonly ModelName[] = modelNames.filter((name) => name !== 'tiny')
 const defaults = {
   model: 'resnet50',
   backend: 'cpu,cuda,trt',
@@ -67,7 +72,7 @@ type Flag = keyof typeof flags
 
 /** Options that not every suite looks at: given for another one, they would do nothing. */
 const suitesOf: Partial<Record<Flag, readonly SuiteName[]>> = {
-  backend: ['latency', 'overhead', 'coldstart', 'accuracy'],
+  backend: ['latency', 'overhead', 'coldstart', 'accuracy', 'int8'],
   precision: ['latency', 'overhead', 'coldstart'],
   scenario: ['latency'],
   batch: ['latency'],
@@ -80,16 +85,18 @@ const suitesOf: Partial<Record<Flag, readonly SuiteName[]>> = {
 
 export const help = `Measures lowlat against plain onnxruntime-node, in turns, and prints a table of latencies.
 
-Usage: bench [${suiteNames.join('|')}] [options]        all suites when none is named
+Usage: bench [${suiteNames.join('|')}] [options]        all suites but int8 when none is named
 
   latency      JPEG bytes to the five best classes, through the whole pipeline
   overhead     what a session adds to a run on tensors that are ready
   preprocess   JPEG bytes to a normalised tensor
   coldstart    load and first run in a new process
   accuracy     a classifier in float, half precision and INT8: top-1, agreement, latency, size
+  int8         what INT8 makes of ${int8ModelNames.join(', ')}, or of --model: latency, size
 
 Options (LIST is separated by commas)
-  --model NAME|FILE   ${modelNames.join(', ')}, or an ONNX file (default ${defaults.model})
+  --model NAME|FILE   ${modelNames.join(', ')}, or an ONNX file (default ${defaults.model};
+                      of int8, four of them)
                       named models have generated weights: their latency is real, their answers mean nothing
   --backend LIST      cpu, cuda, trt or any installed @lowlat/backend-NAME (default ${defaults.backend})
   --precision LIST    ${precisions.join(', ')} (default ${defaults.precision})
@@ -139,6 +146,7 @@ export function parseCommandLine(args: readonly string[]): CommandLine {
         mostPictures: whole('--pictures', values.pictures, defaults.pictures, [1, MAX_PICTURES]),
         alone: positionals.length > 0 && suites.includes('accuracy'),
       }),
+      int8Models: values.model === undefined ? int8ModelNames.map((name) => ({ kind: 'generated', name })) : [model],
     },
   }
 }
@@ -182,11 +190,11 @@ function outputsFrom({ json, html }: { json?: string; html?: string }) {
 }
 
 function suitesFrom(positionals: readonly string[]): readonly SuiteName[] {
-  if (positionals.length === 0) return suiteNames
+  if (positionals.length === 0) return defaultSuites
   const [name] = positionals
   const suite = suiteNames.find((known) => known === name)
   if (suite && positionals.length === 1) return [suite]
-  throw invalid('suite', `one of ${suiteNames.join(', ')}, or none for all`, positionals.join(' '))
+  throw invalid('suite', `one of ${suiteNames.join(', ')}, or none for all but int8`, positionals.join(' '))
 }
 
 function modelFrom(text: string): ModelChoice {

@@ -92,6 +92,7 @@ describe('the preprocess suite', () => {
     const settings = {
       model: { path: '', label: '', inputs: [], imageSize: 32 },
       tinyModel: { path: '', label: '', inputs: [], imageSize: undefined },
+      int8Models: [],
       jpegs,
       backends: [],
       precisions: [],

@@ -3,6 +3,7 @@ import type { AccuracyRequest } from './accuracy/host.ts'
 import type { Accuracy, AccuracyChoice, AccuracyTask, Variant, VariantFile } from './accuracy/task.ts'
 import type { JpegSet } from './images.ts'
 import type { ModelChoice } from './models.ts'
+import type { QuantizationRequest } from './quantized-model.ts'
 import type { Slice } from './scenarios/closed-loop.ts'
 import type { ScenarioName } from './scenarios/definitions.ts'
 import type { Arrivals } from './scenarios/open-loop.ts'
@@ -30,6 +31,8 @@ export interface Tasks {
   /** Evaluates the next pictures, and says how many have been so far. */
   accuracyEvaluate: { request: { count: number }; response: number }
   accuracyResults: { request: undefined; response: Accuracy[] }
+  /** Writes a model in INT8, quantized in the quickest way. */
+  quantize: { request: QuantizationRequest; response: undefined }
 }
 
 export interface PairedRequest {

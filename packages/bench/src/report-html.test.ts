@@ -13,7 +13,7 @@ describe('htmlFromReport', () => {
   })
 
   it('draws a distribution per group and a histogram and a strip per row, each described in words', () => {
-    expect(html.match(/<svg[^>]*aria-label="Distribution of latencies/g)).toHaveLength(7)
+    expect(html.match(/<svg[^>]*aria-label="Distribution of latencies/g)).toHaveLength(8)
     expect(html.match(/<svg[^>]*aria-label="Histogram of /g)).toHaveLength(report.rows.length)
     expect(html.match(/<svg class="strip"/g)).toHaveLength(report.rows.length)
     expect(html.match(/<svg(?![^>]*role="img")/g)).toBeNull()

@@ -14,6 +14,7 @@ const descriptions: Record<SuiteName, { readonly title: string; readonly text: s
   preprocess: { title: 'Preprocessing', text: 'From JPEG bytes to a normalised tensor.' },
   coldstart: { title: 'Cold start', text: 'From loading the model to the first answer, in a new process each time.' },
   accuracy: { title: 'Accuracy', text: 'A classifier in float, half precision and INT8, on the same pictures.' },
+  int8: { title: 'INT8', text: 'A model as it is given, and quantized: one thread, on tensors that are ready.' },
 }
 
 /** The report as one HTML file that refers to nothing outside itself. */

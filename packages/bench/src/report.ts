@@ -1,8 +1,11 @@
 import type { Environment } from './environment.ts'
 import type { ScenarioName } from './scenarios/definitions.ts'
 
-export const suiteNames = ['latency', 'overhead', 'preprocess', 'coldstart', 'accuracy'] as const
+export const suiteNames = ['latency', 'overhead', 'preprocess', 'coldstart', 'accuracy', 'int8'] as const
 export type SuiteName = (typeof suiteNames)[number]
+
+/** Suites in which a model is compared with itself in other precisions, on one backend. */
+export const comparesPrecisions = (suite: SuiteName): boolean => suite === 'accuracy' || suite === 'int8'
 
 /** One subject in one situation. Times are microseconds. */
 export interface Row {
@@ -42,7 +45,7 @@ export interface Row {
   readonly drop: number | null
   /** Share of pictures, in percent, that get the same class from the peer. */
   readonly agreement: number | null
-  /** Of the model's file; null where no accuracy was measured. */
+  /** Of the model's file; null but in accuracy and int8. */
   readonly sizeBytes: number | null
   /** Latency of every query (beyond 50,000, of every second, fourth, ...) as they completed; in preprocess, equal positions are the same round and image. */
   readonly samplesUs: Float64Array
@@ -89,8 +92,7 @@ export interface Report extends Outcome {
 export function groupRows(rows: readonly MeasuredRow[]): MeasuredRow[][] {
   const groups = new Map<string, MeasuredRow[]>()
   for (const row of rows) {
-    // In accuracy, precisions are compared with each other.
-    const precision = row.suite === 'accuracy' ? row.backend : row.precision
+    const precision = comparesPrecisions(row.suite) ? row.backend : row.precision
     const key = [row.suite, row.model, precision, row.scenario, row.batch].join('|')
     groups.set(key, [...(groups.get(key) ?? []), row])
   }

@@ -11,7 +11,7 @@ import {
   formatTime,
 } from './format.ts'
 import { highlightsOf } from './highlights.ts'
-import { groupRows, type MeasuredRow, type Report, type SuiteName, suiteNames } from './report.ts'
+import { comparesPrecisions, groupRows, type MeasuredRow, type Report, type SuiteName, suiteNames } from './report.ts'
 
 interface Column {
   readonly head: string
@@ -33,25 +33,32 @@ const latencyColumns: readonly Column[] = [
   { head: 'vs peer', cell: comparison },
 ]
 
-const accuracyColumns: readonly Column[] = [
-  { head: 'top-1', cell: ({ top1 }) => formatPercent(top1) },
-  { head: 'top-5', cell: ({ top5 }) => formatPercent(top5) },
-  { head: 'drop', cell: ({ peer, drop }) => (peer ? '–' : formatPoints(drop)) },
-  { head: 'agrees', cell: ({ peer, agreement }) => (peer ? '–' : formatPercent(agreement)) },
+/** Of a model in several precisions. */
+const precisionColumns: readonly Column[] = [
   p50,
   p99,
   { head: 'vs FP32', cell: comparison },
   { head: 'file', cell: ({ sizeBytes }) => (sizeBytes === null ? '–' : formatFileSize(sizeBytes)) },
 ]
 
+const accuracyColumns: readonly Column[] = [
+  { head: 'top-1', cell: ({ top1 }) => formatPercent(top1) },
+  { head: 'top-5', cell: ({ top5 }) => formatPercent(top5) },
+  { head: 'drop', cell: ({ peer, drop }) => (peer ? '–' : formatPoints(drop)) },
+  { head: 'agrees', cell: ({ peer, agreement }) => (peer ? '–' : formatPercent(agreement)) },
+  ...precisionColumns,
+]
+
 /** The columns of the terminal's, the documentation's and the HTML report's tables. */
-export const columnsOf = (suite: SuiteName): readonly Column[] =>
-  suite === 'accuracy' ? accuracyColumns : latencyColumns
+export function columnsOf(suite: SuiteName): readonly Column[] {
+  if (suite === 'accuracy') return accuracyColumns
+  return suite === 'int8' ? precisionColumns : latencyColumns
+}
 
 export const legend = [
   'vs peer: p50 of the peer / p50 of the row (offline: throughput); overhead: time of the row / time of the peer',
   'CPU: all threads of the process, per image · loop p99: how late a timer fires · RSS: peak of the process (preprocess: one for all rows)',
-  'accuracy: drop: points of top-1 less than FP32 · agrees: pictures with the class that FP32 gives · one thread each',
+  'accuracy: drop: points of top-1 less than FP32 · agrees: pictures with the class that FP32 gives · accuracy, int8: one thread each',
   '≤: the maximum, where there are too few samples for the percentile (10 for p90, 100 for p99, 1000 for p99.9)',
 ]
 
@@ -80,7 +87,7 @@ export function tableFromReport(report: Report): string {
 /** The situation of a group of rows, in one line. */
 export function titleOf(row: MeasuredRow): string {
   const rate = row.offeredPerSecond === undefined ? '' : ` at ${formatRate(row.offeredPerSecond)}/s`
-  if (row.suite === 'accuracy') return `${row.model} · ${row.backend}`
+  if (comparesPrecisions(row.suite)) return `${row.model} · ${row.backend}`
   return `${row.model} · ${row.precision} · ${row.scenario}${rate} · batch ${row.batch}`
 }
 
@@ -111,7 +118,7 @@ const noLines = Object.fromEntries(
 
 /** Subject, and backend unless all rows have the same. */
 export function labelOf({ suite, subject, backend }: MeasuredRow): string {
-  return backend === 'none' || suite === 'accuracy' ? subject : `${subject} (${backend})`
+  return backend === 'none' || comparesPrecisions(suite) ? subject : `${subject} (${backend})`
 }
 
 function comparison(row: MeasuredRow): string {

@@ -6,10 +6,10 @@ import type { Accuracy, AccuracyTask, Variant, VariantFile } from '../accuracy/t
 import { FLOAT_SUBJECT, isTarget, variantsOf } from '../accuracy/variants.ts'
 import { TaskProcess } from '../child-process.ts'
 import type { LoadGroup } from '../driver.ts'
-import type { Entry } from '../group.ts'
 import { runPaired } from '../paired.ts'
 import type { Failure, Outcome } from '../report.ts'
-import { MAX_SAMPLES, planFolder, type Step, type SuiteSettings } from './settings.ts'
+import { oneThreadEntry } from './one-thread.ts'
+import { MAX_SAMPLES, type Step, type SuiteSettings } from './settings.ts'
 
 /** A small model has enough samples sooner. */
 const REFERENCE_SHARE = 0.1
@@ -102,24 +102,12 @@ class AccuracyRun {
   }
 
   #group(made: readonly Made[]): LoadGroup {
-    const entries = made.map(
-      ({ variant: { subject, precision }, file: { path, inputs } }): Entry => ({
-        subject,
-        backend: this.#backend,
-        precision,
-        peer: subject === FLOAT_SUBJECT,
-        spec: {
-          kind: 'lowlat',
-          load: { model: { path, label: subject, inputs, imageSize: undefined }, batch: 1 },
-          session: {
-            backend: this.#backend,
-            precision: 'model',
-            cacheFolder: planFolder(this.#settings),
-            backendOptions: { cpu: { threads: 1, placement: 'inline' } },
-            rehearse: true,
-          },
-        },
-      }),
+    const entries = made.map(({ variant: { subject, precision }, file: { path, inputs } }) =>
+      oneThreadEntry(
+        this.#settings,
+        { path, label: subject, inputs, imageSize: undefined },
+        { subject, backend: this.#backend, precision, peer: subject === FLOAT_SUBJECT },
+      ),
     )
     return { ...this.#situation, entries, seconds: this.#seconds, maxSamples: MAX_SAMPLES, sameAnswers: false }
   }

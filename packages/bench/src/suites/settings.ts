@@ -12,6 +12,8 @@ export interface SuiteSettings {
   readonly tinyModel: ModelFacts
   /** Absent where the accuracy suite does not run. */
   readonly accuracy?: AccuracyTask | undefined
+  /** What the int8 suite quantizes; empty where it does not run. */
+  readonly int8Models: readonly ModelFacts[]
   readonly jpegs: JpegSet
   readonly backends: readonly string[]
   readonly precisions: readonly Precision[]

@@ -34,6 +34,7 @@ export function sampleReport(): Report {
       ...pair('preprocess', 'single-stream', 2500, 2800, 1500),
       ...pair('coldstart', 'load + first run', 150_000, 340_000, 8),
       ...accuracyRows(),
+      ...int8Rows(),
     ],
     unavailable: [
       { backend: 'cuda', precision: 'fp32', reason: "The backend 'cuda' is not installed.", remedy: 'Install <it>.' },
@@ -89,6 +90,21 @@ function accuracyRows(): MeasuredRow[] {
       agreement: 98.5,
       sizeBytes: 765_432,
     },
+  ])
+}
+
+function int8Rows(): MeasuredRow[] {
+  const common = { suite: 'int8', scenario: 'single-stream', model: 'another model', backend: 'cpu', batch: 1 } as const
+  return withRatios([
+    {
+      ...common,
+      ...figures(80_000, 110),
+      subject: FLOAT_SUBJECT,
+      precision: 'fp32',
+      peer: true,
+      sizeBytes: 102_400_000,
+    },
+    { ...common, ...figures(24_000, 110), subject: 'INT8', precision: 'int8', peer: false, sizeBytes: 25_800_000 },
   ])
 }
 
