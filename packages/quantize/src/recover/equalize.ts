@@ -4,6 +4,8 @@ import { rectifierBounds } from '../graph/rectifier-bounds.ts'
 
 /** A channel that was hardly seen may become larger later: it is scaled by no more than this. */
 const LEAST_RATIO = 1 / 32
+/** Room for values beyond those that were seen: a channel is scaled until it fills this share of the range. */
+const FILLED = 1 / 2
 
 /** An activation whose channels can be scaled one by one. */
 interface EqualizableValue {
@@ -28,13 +30,13 @@ export function equalizableValues(graph: Graph): readonly EqualizableValue[] {
 
 /**
  * Cross-layer equalisation (Nagel et al. 2019) by what the channels hold: where depthwise convolutions read what a
- * convolution computes, each channel is scaled up until it fills the range of the largest one, and scaled back by the
- * weights that read it. The activation then has one scale, and yet each channel as many steps as if it had its own; the
+ * convolution computes, each channel is scaled up until it fills half the range of the largest one, and scaled back by
+ * the weights that read it. The activation then has one scale, and yet each channel as many steps as if it had its own; the
  * weights, which have scales per channel on both sides, round to the same integers as before. Dense layers are left out:
  * what their activations would gain, their weights would lose.
  *
  * The result is the same as before on what was measured. The upper bound of a Clip stays as it is: a scaled channel meets
- * it where its range ends, beyond which integers would saturate.
+ * it at twice what was seen at least.
  * @param ranges largest magnitude per channel, by value; values that are absent stay as they are.
  * @returns a new graph with new weights.
  */
@@ -79,7 +81,7 @@ const isDepthwise = (node: Node) => node.inputs[1]!.initializer!.shape[1] === 1
 /** What each channel is divided by. A channel that was never seen, and what has no magnitude, stays. */
 function ratiosOf(magnitudes: Float32Array): Float32Array {
   const most = magnitudes.reduce((a, b) => Math.max(a, b), 0)
-  return magnitudes.map((own) => (own > 0 ? Math.max(own / most, LEAST_RATIO) : 1))
+  return magnitudes.map((own) => (own > 0 ? Math.min(Math.max(own / (FILLED * most), LEAST_RATIO), 1) : 1))
 }
 
 function scaleChannels({ first, readers }: Place, ratios: Float32Array): void {
