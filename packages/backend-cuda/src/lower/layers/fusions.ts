@@ -1,0 +1,3 @@
+import type { Fusion } from '../rule.ts'
+
+export const layerFusions: readonly Fusion[] = []

@@ -1,0 +1,4 @@
+import type { Rules } from '../rule.ts'
+
+/** Convolutions, matrix products, quantized layers, attention. */
+export const layerRules: Rules = {}
