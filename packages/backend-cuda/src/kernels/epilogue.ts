@@ -1,5 +1,6 @@
 import type { DType } from '@lowlat/core'
-import type { View } from '../program/view.ts'
+import { type Argument, pointerTo } from '../program/launch.ts'
+import type { DeviceBuffer, View } from '../program/view.ts'
 
 /** Codes of `activation.cuh`; `alpha` and `beta` are the two parameters. */
 export const activationCodes = {
@@ -73,4 +74,77 @@ export interface Residual {
   readonly quantization?: Quantization | undefined
   /** 'add' if absent. */
   readonly operation?: 'add' | 'multiply' | undefined
+}
+
+/** The fields that every kernel with an epilogue has, apart from where output and residual lie. */
+export const epilogueFields = {
+  activation: 'int32',
+  activationAlpha: 'float32',
+  activationBeta: 'float32',
+  finalActivation: 'int32',
+  finalAlpha: 'float32',
+  finalBeta: 'float32',
+  alpha: 'float32',
+  outputScale: 'float32',
+  outputZeroPoint: 'int32',
+  residualMultiplies: 'int32',
+  residualScale: 'float32',
+  residualZeroPoint: 'int32',
+} as const
+
+/** Sets `epilogueFields` and the pointers and storages beside them; checks that the epilogue fits the kernel. */
+export function epilogueArguments(
+  epilogue: Epilogue,
+  { output, channels, integer }: { output: View; channels: number; integer: boolean },
+): Record<string, Argument> {
+  const { correction, multiplier, bias, activation, residual, finalActivation, quantization } = epilogue
+  checkVector('correction', correction, 'int32', channels)
+  checkVector('multiplier', multiplier, 'float32', channels)
+  checkVector('bias', bias, 'float32', channels)
+  if (!integer && (correction || multiplier)) throw new Error('Corrections and multipliers belong to integer sums.')
+  const quantized = output.dtype === 'int8' || output.dtype === 'uint8'
+  if (quantized !== (quantization !== undefined))
+    throw new Error(`An output of ${output.dtype} ${quantized ? 'needs' : 'has no'} quantization.`)
+  const residualQuantized = residual?.view.dtype === 'int8' || residual?.view.dtype === 'uint8'
+  if (residual && residualQuantized !== (residual.quantization !== undefined))
+    throw new Error(`A residual of ${residual.view.dtype} ${residualQuantized ? 'needs' : 'has no'} quantization.`)
+  return {
+    output: pointerTo(output),
+    outputStorage: storageOf(output),
+    residual: residual && pointerTo(residual.view),
+    residualStorage: residual ? storageOf(residual.view) : 0,
+    correction: correction && pointerTo(correction),
+    multiplier: multiplier && pointerTo(multiplier),
+    bias: bias && pointerTo(bias),
+    activation: activationCodes[activation?.kind ?? 'none'],
+    activationAlpha: activation?.alpha ?? 0,
+    activationBeta: activation?.beta ?? 0,
+    finalActivation: activationCodes[finalActivation?.kind ?? 'none'],
+    finalAlpha: finalActivation?.alpha ?? 0,
+    finalBeta: finalActivation?.beta ?? 0,
+    alpha: epilogue.alpha ?? 1,
+    outputScale: quantization?.scale ?? 1,
+    outputZeroPoint: quantization?.zeroPoint ?? 0,
+    residualMultiplies: residual?.operation === 'multiply' ? 1 : 0,
+    residualScale: residual?.quantization?.scale ?? 1,
+    residualZeroPoint: residual?.quantization?.zeroPoint ?? 0,
+  }
+}
+
+/** Every buffer that an epilogue reads. */
+export function epilogueReads({ correction, multiplier, bias, residual }: Epilogue): DeviceBuffer[] {
+  return [correction, multiplier, bias, residual?.view].flatMap((view) => (view ? [view.buffer] : []))
+}
+
+export function storageOf({ dtype, buffer }: View): number {
+  const code = storageCodes[dtype]
+  if (code === undefined) throw new Error(`Kernels store no ${dtype} (${buffer.name}).`)
+  return code
+}
+
+function checkVector(name: string, view: View | undefined, dtype: DType, channels: number): void {
+  if (!view) return
+  const [length] = view.shape
+  if (view.dtype !== dtype || view.shape.length !== 1 || length !== channels || (view.strides[0] !== 1 && length !== 1))
+    throw new Error(`${name} must be a contiguous ${dtype} [${channels}], got ${view.dtype} [${view.shape}].`)
 }
