@@ -27,6 +27,7 @@ export class Facts {
   readonly #types: InferenceReport['types']
   readonly #constants: InferenceReport['constants']
   readonly #claimed = new Set<Node>()
+  readonly #folded = new Set<Node>()
 
   constructor(graph: Graph, inferred: Pick<InferenceReport, 'types' | 'constants'>, options: LowerOptions) {
     this.graph = graph
@@ -119,13 +120,24 @@ export class Facts {
     return value.uses.some((use) => use.kind === 'output')
   }
 
-  /** Whether a group has the node, or it needs no computing because all its outputs are known. */
+  /** Whether a node is out of reach for fusions: in another group, on the host, inside control flow, or folded. */
   isClaimed(node: Node): boolean {
     return this.#claimed.has(node)
   }
 
-  /** For lowering itself. */
+  /** Whether nothing is left to compute, because all outputs are known. */
+  isFolded(node: Node): boolean {
+    return this.#folded.has(node)
+  }
+
+  /** For partitioning. */
   claim(node: Node): void {
+    this.#claimed.add(node)
+  }
+
+  /** For partitioning. */
+  fold(node: Node): void {
+    this.#folded.add(node)
     this.#claimed.add(node)
   }
 }

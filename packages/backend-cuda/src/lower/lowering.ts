@@ -76,6 +76,8 @@ export interface Lowering {
   /** A small constant that lowering made up (tables, dims); found again by its content. At most 64 KiB. */
   table(dtype: DType, shape: Shape, bytes: Uint8Array): View
 
+  /** Copies between views of the same shape, element by element, converting between dtypes that kernels store. */
+  copy(from: View, to: View): void
   /** Appends a kernel that computes (part of) the current node or group. */
   emit(launch: Launch, notes?: StepNotes): void
 }

@@ -1,4 +1,5 @@
 import type { Node, Value } from '@lowlat/onnx'
+import type { View } from '../program/view.ts'
 import type { Facts } from './facts.ts'
 import type { Lowering } from './lowering.ts'
 
@@ -9,6 +10,15 @@ export interface Rule {
    * every input has a known dtype and shape when this is asked. Rules never throw for what a model may contain.
    */
   supports(node: Node, facts: Facts): string | undefined
+  /** Whether it gives something even where an input has no elements; other such nodes run on the host. */
+  readonly takesEmpty?: boolean
+  /**
+   * Where input `index` would have to lie so that the only output lies in `place`, without a copy; undefined where that
+   * cannot be. Of rules that only arrange elements.
+   */
+  placeOf?(node: Node, index: number, place: View, facts: Facts): View | undefined
+  /** With `placeOf`: whether the result gets its memory before its inputs are computed, so that they are written into it. */
+  readonly gathers?: boolean
   /** Emits the steps and defines every output that is read. */
   lower(node: Node, context: Lowering): void
 }
