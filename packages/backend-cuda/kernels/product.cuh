@@ -2,6 +2,7 @@
 // A row m is a place (image, y, x) of the output, k = (tap y, tap x, channel) of the input: `im2col` that is never written down.
 // A plain product is a convolution whose kernel has one element. Fields are those of `productLayout` in src/kernels/product.ts.
 #pragma once
+#include "division.cuh"
 #include "epilogue.cuh"
 
 struct ProductParams {
@@ -85,12 +86,6 @@ struct ProductParams {
   float residualScale;
   int32_t residualZeroPoint;
 };
-
-/** n / divisor for 0 <= n < 2^31, by the multiplier and shift of `divisionBy` in src/kernels/division.ts. */
-DEVICE int divide(int n, uint32_t multiplier, uint32_t shift) {
-  const uint32_t high = static_cast<uint32_t>((static_cast<uint64_t>(static_cast<uint32_t>(n)) * multiplier) >> 32);
-  return static_cast<int>((high + static_cast<uint32_t>(n)) >> shift);
-}
 
 /** The product of a batch, the tile and the part of the depth that this block works on. */
 struct BlockWork {

@@ -1,9 +1,9 @@
 import type { DeviceFacts } from '../program/constants.ts'
 import type { Launch } from '../program/launch.ts'
-import type { View } from '../program/view.ts'
 import type { ConvolutionArgs } from './convolution-args.ts'
 import { packedDepth } from './packing.ts'
-import { type PlaceStrides, type ProductArgs, product, productTacticNames } from './product.ts'
+import { nowhere, type PlaceStrides, pair, planesOf } from './planes.ts'
+import { type ProductArgs, product, productTacticNames } from './product.ts'
 
 /** One launch that computes a convolution, with what follows it. */
 export function convolution(args: ConvolutionArgs): Launch {
@@ -18,40 +18,6 @@ export function convolutionTactics(args: ConvolutionArgs): string[] {
 /** Elements of a workspace with which every layer of a network that gains by it can split its depth. */
 export function splitWorkspaceSize({ multiprocessors }: DeviceFacts): { partials: number; counters: number } {
   return { partials: multiprocessors * 4 * 64 * 64, counters: multiprocessors * 4 }
-}
-
-/** Sizes and strides of [N, C, H, W]; a missing H is 1. */
-export interface Planes {
-  readonly images: number
-  readonly channels: number
-  readonly height: number
-  readonly width: number
-  readonly strides: PlaceStrides
-}
-
-export function planesOf({ shape, strides }: View): Planes {
-  if (shape.length !== 3 && shape.length !== 4) throw new Error(`A convolution wants [N, C, (H,) W], got [${shape}].`)
-  const [images, channels] = shape
-  const height = shape.length === 4 ? shape[2]! : 1
-  // A step along an axis of one element is never taken, so that it must not count as unaligned.
-  const step = (extent: number, stride: number, otherwise = 0) => (extent > 1 ? stride : otherwise)
-  return {
-    images: images!,
-    channels: channels!,
-    height,
-    width: shape.at(-1)!,
-    strides: {
-      image: step(images!, strides[0]!),
-      line: step(height, strides.at(-2)!),
-      pixel: step(shape.at(-1)!, strides.at(-1)!),
-      channel: step(channels!, strides[1]!, 1),
-    },
-  }
-}
-
-/** [height, width] from one or two spatial values. */
-export function pair(values: readonly number[], fill: number): [height: number, width: number] {
-  return values.length === 1 ? [fill, values[0]!] : [values[0]!, values[1]!]
 }
 
 function productOf(args: ConvolutionArgs): ProductArgs {
@@ -92,7 +58,7 @@ function productOf(args: ConvolutionArgs): ProductArgs {
     paddingValue: args.paddingValue ?? 0,
     inputPlaces: input.strides,
     outputPlaces: output.strides,
-    residualPlaces: residual?.strides ?? { image: 0, line: 0, pixel: 0, channel: 0 },
+    residualPlaces: residual?.strides ?? nowhere,
     weightsStrides: { column: pitch, depth: 1 },
     weightsPadded: true,
     inputBatch: [0, group > 1 ? channels * input.strides.channel : 0],

@@ -8,3 +8,9 @@ export function divisionBy(divisor: number): { multiplier: number; shift: number
   const multiplier = Number(((1n << 32n) * ((1n << BigInt(shift)) - d)) / d + 1n)
   return { multiplier, shift }
 }
+
+/** The fields `<name>`, `<name>Multiplier` and `<name>Shift`. */
+export function divisorArguments(name: string, value: number): Record<string, number> {
+  const { multiplier, shift } = divisionBy(value)
+  return { [name]: value, [`${name}Multiplier`]: multiplier, [`${name}Shift`]: shift }
+}

@@ -2,7 +2,8 @@ import type { Launch } from '../program/launch.ts'
 import type { View } from '../program/view.ts'
 import type { MatrixProductArgs } from './convolution-args.ts'
 import { packedDepth } from './packing.ts'
-import { type PlaceStrides, type ProductArgs, product, productTacticNames } from './product.ts'
+import type { PlaceStrides } from './planes.ts'
+import { type ProductArgs, product, productTacticNames } from './product.ts'
 
 /** One launch that computes a matrix product, or a batch of them, with what follows it. */
 export function matrixProduct(args: MatrixProductArgs): Launch {

@@ -3,9 +3,10 @@ import { type Launch, pointerTo } from '../program/launch.ts'
 import { structLayout } from '../program/struct.ts'
 import { bytesPerElement, type View } from '../program/view.ts'
 import type { SplitWorkspace } from './convolution-args.ts'
-import { divisionBy } from './division.ts'
+import { divisorArguments } from './division.ts'
 import { type Epilogue, epilogueArguments, epilogueFields, epilogueReads, storageOf } from './epilogue.ts'
 import type { ProductPrecision } from './packing.ts'
+import { type PlaceStrides, strideArguments } from './planes.ts'
 import {
   hasLoader,
   kernelName,
@@ -19,14 +20,6 @@ import {
   type Tactic,
   tacticName,
 } from './product-tactics.ts'
-
-/** Elements from one image, line, pixel and channel to the next. */
-export interface PlaceStrides {
-  readonly image: number
-  readonly line: number
-  readonly pixel: number
-  readonly channel: number
-}
 
 /** Elements from one product of a batch to the next, on both levels of the batch. */
 export type BatchStrides = readonly [outer: number, inner: number]
@@ -155,16 +148,6 @@ export function product(args: ProductArgs): Launch {
   ] as const
   if (grid[1] > 65535 || grid[2] > 65535) throw new Error(`A grid of ${grid.join(' x ')} blocks is too large.`)
   checkReach(args)
-  const strided = (name: string, { image, line, pixel, channel }: PlaceStrides) => ({
-    [`${name}Image`]: image,
-    [`${name}Line`]: line,
-    [`${name}Pixel`]: pixel,
-    [`${name}Channel`]: channel,
-  })
-  const divisor = (name: string, value: number) => {
-    const { multiplier, shift } = divisionBy(value)
-    return { [name]: value, [`${name}Multiplier`]: multiplier, [`${name}Shift`]: shift }
-  }
   const split = splits > 1 ? workspace : undefined
   return {
     kernel: kernelName(size, tactic),
@@ -197,10 +180,10 @@ export function product(args: ProductArgs): Launch {
       rows: size.rows,
       columns: size.columns,
       depth: size.depth,
-      ...divisor('places', args.lines * args.lineWidth),
-      ...divisor('lineWidth', args.lineWidth),
-      ...divisor('channels', args.channels),
-      ...divisor('kernelWidth', args.kernel[1]),
+      ...divisorArguments('places', args.lines * args.lineWidth),
+      ...divisorArguments('lineWidth', args.lineWidth),
+      ...divisorArguments('channels', args.channels),
+      ...divisorArguments('kernelWidth', args.kernel[1]),
       height: args.height,
       width: args.width,
       strideHeight: args.strides[0],
@@ -210,11 +193,11 @@ export function product(args: ProductArgs): Launch {
       padTop: args.padsBefore[0],
       padLeft: args.padsBefore[1],
       paddingBytes: args.precision === 'int8' ? (args.paddingValue & 0xff) * 0x01010101 : 0,
-      ...strided('input', args.inputPlaces),
+      ...strideArguments('input', args.inputPlaces),
       weightsColumn: args.weightsStrides.column,
       weightsDepth: args.weightsStrides.depth,
-      ...strided('output', args.outputPlaces),
-      ...strided('residual', args.residualPlaces),
+      ...strideArguments('output', args.outputPlaces),
+      ...strideArguments('residual', args.residualPlaces),
       inputStorage: storageOf(input),
       weightsStorage: storageOf(weights),
       vectorStores: canStoreVectors(args) ? 1 : 0,
