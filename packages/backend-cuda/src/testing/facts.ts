@@ -1,0 +1,29 @@
+import type { Precision } from '@lowlat/core'
+import { type Graph, inferTypes } from '@lowlat/onnx'
+import { Facts } from '../lower/facts.ts'
+import type { DeviceFacts } from '../program/constants.ts'
+
+/** An H100. */
+export const testDevice: DeviceFacts = {
+  computeCapability: 90,
+  multiprocessors: 132,
+  sharedBytesPerBlock: 227 << 10,
+  l2Bytes: 50 << 20,
+}
+
+/** What lowering would know of a graph whose input shapes are all given in it. */
+export function factsOf(graph: Graph, precision: Precision = 'fp32'): Facts {
+  const options = {
+    inputShapes: {},
+    precision,
+    device: testDevice,
+    hostFallback: 'run' as const,
+    tf32: false,
+    constants: {
+      get() {
+        throw new Error('facts pack no constants')
+      },
+    },
+  }
+  return new Facts(graph, inferTypes(graph), options)
+}
