@@ -2,6 +2,7 @@ import { mkdirSync, readdirSync, renameSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { compile, compilerFlags, compilerIdentity, simulatorUnavailable } from './compiler.ts'
+import { testsOnGpu } from './hardware.ts'
 import { compilationKey, contentKey } from './sources.ts'
 
 const simulatorFolder = fileURLToPath(new URL('../../cuda-sim', import.meta.url))
@@ -24,12 +25,15 @@ export interface BuiltSimulator {
   readonly imagePath: string
 }
 
+const prebuiltKernels = fileURLToPath(new URL('../../../backend-cuda/prebuilt/kernels.fatbin', import.meta.url))
+
 /**
  * Builds the simulator of the CUDA driver and these kernels for it, unless they are in the cache under `node_modules/.cache`.
- * Takes tens of seconds the first time.
+ * Takes tens of seconds the first time. Tests that run on a GPU get its driver and the compiled kernels instead.
  * @throws Error where there is no g++ (see `simulatorUnavailable`), or with the compiler's output.
  */
 export async function buildSimulator({ kernels, sanitize = false }: SimulatorSources): Promise<BuiltSimulator> {
+  if (testsOnGpu()) return { driverPath: 'libcuda.so.1', imagePath: prebuiltKernels }
   const reason = simulatorUnavailable()
   if (reason) throw new Error(reason)
   mkdirSync(cacheFolder, { recursive: true })

@@ -2,6 +2,7 @@ import { execFile, spawnSync } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { existsSync, renameSync, rmSync } from 'node:fs'
 import { promisify } from 'node:util'
+import { testsOnGpu } from './hardware.ts'
 
 const execute = promisify(execFile)
 
@@ -13,8 +14,9 @@ function compilerVersion(): string {
   return version
 }
 
-/** Why the simulator cannot be built here; undefined where it can. */
+/** Why the simulator cannot be built here; undefined where it can, or where a GPU takes its place. */
 export function simulatorUnavailable(): string | undefined {
+  if (testsOnGpu()) return undefined
   if (process.platform !== 'linux') return `the CUDA simulator needs Linux, not ${process.platform}`
   return compilerVersion() ? undefined : 'the CUDA simulator needs g++, which is not installed'
 }
