@@ -1,4 +1,4 @@
-import type { Precision } from '@lowlat/core'
+import type { Precision, Shape } from '@lowlat/core'
 import { type Graph, inferTypes } from '@lowlat/onnx'
 import { Facts } from '../lower/facts.ts'
 import type { DeviceFacts } from '../program/constants.ts'
@@ -11,10 +11,14 @@ export const testDevice: DeviceFacts = {
   l2Bytes: 50 << 20,
 }
 
-/** What lowering would know of a graph whose input shapes are all given in it. */
-export function factsOf(graph: Graph, precision: Precision = 'fp32'): Facts {
+/** What lowering would know of a graph. */
+export function factsOf(
+  graph: Graph,
+  precision: Precision = 'fp32',
+  inputShapes: Readonly<Record<string, Shape>> = {},
+): Facts {
   const options = {
-    inputShapes: {},
+    inputShapes,
     precision,
     device: testDevice,
     hostFallback: 'run' as const,
@@ -25,5 +29,5 @@ export function factsOf(graph: Graph, precision: Precision = 'fp32'): Facts {
       },
     },
   }
-  return new Facts(graph, inferTypes(graph), options)
+  return new Facts(graph, inferTypes(graph, { inputShapes, update: false }), options)
 }
