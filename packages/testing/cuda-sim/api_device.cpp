@@ -118,32 +118,12 @@ CUDA_SIM_API CUresult cuDevicePrimaryCtxRetain(Context** context, int device) {
   return CUDA_SUCCESS;
 }
 
-/** Objects that are left are destroyed, and counted as leaked. */
-static void destroy_context(Call& call, Context& context) {
-  Driver& d = driver();
-  finish_all(call);
-  check_memory(context, "when the context was released");
-  d.leaked += d.streams.size() + d.events.size() + d.modules.size() + d.graphs.size() + d.execs.size() +
-              d.memory.count(MemoryKind::device) + d.memory.count(MemoryKind::pinned);
-  d.captures.clear();
-  d.execs.clear();
-  d.graphs.clear();
-  d.events.clear();
-  d.streams.clear();
-  for (const auto& [handle, module] : d.modules)
-    for (const auto& [name, function] : module->functions) function->loaded = false;
-  d.modules.clear();
-  d.memory.free_all();
-  context.alive = false;
-  d.primary = nullptr;
-}
-
 CUDA_SIM_API CUresult cuDevicePrimaryCtxRelease_v2(int device) {
   CUDA_SIM_CALL(cuDevicePrimaryCtxRelease_v2, needs_init | destroys);
   if (!is_device(device)) return CUDA_ERROR_INVALID_DEVICE;
   Context* context = driver().primary;
   if (!context) return CUDA_ERROR_INVALID_CONTEXT;
-  if (--context->retained == 0) destroy_context(call, *context);
+  if (--context->retained == 0) destroy_primary(call.lock());
   return call.result();
 }
 
@@ -163,7 +143,7 @@ CUDA_SIM_API CUresult cuCtxGetCurrent(Context** context) {
 
 CUDA_SIM_API CUresult cuCtxSynchronize() {
   CUDA_SIM_CALL(cuCtxSynchronize, needs_context | unsafe_in_capture);
-  finish_all(call);
+  finish_all(call.lock());
   check_memory(*call.context(), "at cuCtxSynchronize");
   return call.result();
 }

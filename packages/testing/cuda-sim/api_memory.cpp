@@ -30,7 +30,7 @@ CUDA_SIM_API CUresult cuMemAlloc_v2(uintptr_t* address, size_t bytes) {
 static CUresult free_memory(Call& call, uintptr_t address, MemoryKind kind) {
   Driver& d = driver();
   if (!d.memory.starting_at(address, kind)) return CUDA_ERROR_INVALID_VALUE;
-  finish_all(call);
+  finish_all(call.lock());
   check_memory(*call.context(), "when memory was freed");
   // Another thread may have freed it meanwhile.
   if (!d.memory.starting_at(address, kind)) return CUDA_ERROR_INVALID_VALUE;

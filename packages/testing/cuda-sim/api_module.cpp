@@ -43,7 +43,7 @@ CUDA_SIM_API CUresult cuModuleUnload(void* handle) {
   CUDA_SIM_CALL(cuModuleUnload, needs_context | unsafe_in_capture | destroys);
   const Module* module = driver().modules.find(handle);
   if (!module) return CUDA_ERROR_INVALID_HANDLE;
-  finish_all(call);
+  finish_all(call.lock());
   for (const auto& [name, function] : module->functions) function->loaded = false;
   driver().modules.remove(handle);
   return call.result();

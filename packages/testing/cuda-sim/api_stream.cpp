@@ -48,7 +48,7 @@ static CUresult refuse_captured(Stream& stream) {
 }
 
 CUDA_SIM_API CUresult cuStreamSynchronize(void* handle) {
-  CUDA_SIM_CALL(cuStreamSynchronize, (handle ? needs_stream_context : needs_context) | unsafe_in_capture);
+  CUDA_SIM_CALL(cuStreamSynchronize, (handle ? needs_object_context : needs_context) | unsafe_in_capture);
   Stream* stream = find_stream(call, handle);
   if (!stream) return CUDA_ERROR_INVALID_HANDLE;
   if (const CUresult status = refuse_captured(*stream); status != CUDA_SUCCESS) return status;
@@ -58,7 +58,7 @@ CUDA_SIM_API CUresult cuStreamSynchronize(void* handle) {
 }
 
 CUDA_SIM_API CUresult cuStreamQuery(void* handle) {
-  CUDA_SIM_CALL(cuStreamQuery, (handle ? needs_stream_context : needs_context) | unsafe_in_capture);
+  CUDA_SIM_CALL(cuStreamQuery, (handle ? needs_object_context : needs_context) | unsafe_in_capture);
   Stream* stream = find_stream(call, handle);
   if (!stream) return CUDA_ERROR_INVALID_HANDLE;
   if (const CUresult status = refuse_captured(*stream); status != CUDA_SUCCESS) return status;
@@ -147,7 +147,7 @@ static CUresult refuse_captured(Event& event) {
 }
 
 CUDA_SIM_API CUresult cuEventQuery(void* handle) {
-  CUDA_SIM_CALL(cuEventQuery, needs_stream_context | unsafe_in_capture);
+  CUDA_SIM_CALL(cuEventQuery, needs_object_context | unsafe_in_capture);
   Event* event = driver().events.find(handle);
   if (!event) return CUDA_ERROR_INVALID_HANDLE;
   if (const CUresult status = refuse_captured(*event); status != CUDA_SUCCESS) return status;
@@ -156,7 +156,7 @@ CUDA_SIM_API CUresult cuEventQuery(void* handle) {
 }
 
 CUDA_SIM_API CUresult cuEventSynchronize(void* handle) {
-  CUDA_SIM_CALL(cuEventSynchronize, needs_stream_context | unsafe_in_capture);
+  CUDA_SIM_CALL(cuEventSynchronize, needs_object_context | unsafe_in_capture);
   Event* event = driver().events.find(handle);
   if (!event) return CUDA_ERROR_INVALID_HANDLE;
   if (const CUresult status = refuse_captured(*event); status != CUDA_SUCCESS) return status;

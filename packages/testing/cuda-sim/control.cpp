@@ -105,20 +105,22 @@ CUDA_SIM_API const char* cudasim_message() {
   return copy.c_str();
 }
 
-/** Faults, limits, seed, counts and messages as in a fresh process. Objects and errors of contexts stay. */
-CUDA_SIM_API void cudasim_reset() {
+/** Waiting and asking without a current context is refused (1) or served by the object's own (0). */
+CUDA_SIM_API void cudasim_require_context(int required) {
   Driver& d = driver();
   const std::lock_guard<std::mutex> lock(d.mutex);
-  const Driver fresh;
-  d.memory_limit = fresh.memory_limit;
-  d.seed = fresh.seed;
-  d.launches = 0;
-  d.faults.clear();
-  d.faults_fired = 0;
-  d.lost = CUDA_SUCCESS;
-  d.held = false;
-  d.calls.clear();
-  d.leaked = 0;
-  d.message.clear();
+  d.strict_context = required != 0;
+}
+
+/** As in a fresh process: queued work is dropped, objects and contexts are destroyed, nothing is counted or injected. */
+CUDA_SIM_API void cudasim_reset() {
+  Driver& d = driver();
+  std::unique_lock<std::mutex> lock(d.mutex);
+  if (d.primary) {
+    d.lost = CUDA_ERROR_DEINITIALIZED;
+    destroy_primary(lock);
+  }
+  d.reset_control();
+  d.initialized = false;
   d.queued.notify_one();
 }

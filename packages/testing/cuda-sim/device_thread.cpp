@@ -196,11 +196,11 @@ void finish(Call& call, Stream& stream) {
   driver().ended.wait(call.lock(), [&] { return stream.completed >= sequence; });
 }
 
-void finish_all(Call& call) {
+void finish_all(std::unique_lock<std::mutex>& lock) {
   Driver& d = driver();
   const uint64_t sequence = d.sequence;
   d.queued.notify_one();
-  d.ended.wait(call.lock(), [&] {
+  d.ended.wait(lock, [&] {
     const auto done = [&](const Stream& stream) { return stream.commands.empty() || stream.commands.front().sequence > sequence; };
     if (d.primary && !done(d.primary->legacy)) return false;
     for (const auto& [handle, stream] : d.streams)

@@ -15,13 +15,22 @@ double number_from_environment(const char* name, double otherwise) {
 
 }  // namespace
 
-Driver::Driver() {
+Driver::Driver() { reset_control(); }
+
+void Driver::reset_control() {
   devices = static_cast<int>(number_from_environment("LOWLAT_CUDA_SIM_DEVICES", 1));
   const int capability = static_cast<int>(number_from_environment("LOWLAT_CUDA_SIM_COMPUTE_CAPABILITY", 9.0) * 10 + 0.5);
   compute_major = capability / 10;
   compute_minor = capability % 10;
   memory_limit = static_cast<size_t>(number_from_environment("LOWLAT_CUDA_SIM_MEMORY_MB", 8192)) << 20;
   seed = static_cast<uint64_t>(number_from_environment("LOWLAT_CUDA_SIM_SEED", 0));
+  strict_context = number_from_environment("LOWLAT_CUDA_SIM_STRICT_CONTEXT", 0) != 0;
+  launches = leaked = faults_fired = 0;
+  faults.clear();
+  calls.clear();
+  message.clear();
+  lost = CUDA_SUCCESS;
+  held = false;
 }
 
 Driver& driver() {
@@ -51,7 +60,7 @@ CUresult Call::check(const char* name, unsigned needs) {
   if (!(needs & needs_init)) return CUDA_SUCCESS;
   if (!d.initialized) return CUDA_ERROR_NOT_INITIALIZED;
   if (late_ == CUDA_SUCCESS) late_ = d.lost;
-  if ((needs & needs_context) == needs_context) {
+  if ((needs & needs_context) == needs_context || (needs & needs_object_context & ~needs_init && d.strict_context)) {
     context_ = current_on_thread;
     if (!context_) return CUDA_ERROR_INVALID_CONTEXT;
     if (!context_->alive) return CUDA_ERROR_CONTEXT_IS_DESTROYED;
@@ -89,6 +98,26 @@ void set_error(Context& context, CUresult status, const std::string& message) {
   d.message = message;
   std::fprintf(stderr, "cuda-sim: %s\n", message.c_str());
   if (context.error == CUDA_SUCCESS) context.error = status;
+}
+
+void destroy_primary(std::unique_lock<std::mutex>& lock) {
+  Driver& d = driver();
+  finish_all(lock);
+  Context& context = *d.primary;
+  check_memory(context, "when the context was released");
+  d.leaked += d.streams.size() + d.events.size() + d.modules.size() + d.graphs.size() + d.execs.size() +
+              d.memory.count(MemoryKind::device) + d.memory.count(MemoryKind::pinned);
+  d.captures.clear();
+  d.execs.clear();
+  d.graphs.clear();
+  d.events.clear();
+  d.streams.clear();
+  for (const auto& [handle, module] : d.modules)
+    for (const auto& [name, function] : module->functions) function->loaded = false;
+  d.modules.clear();
+  d.memory.free_all();
+  context.alive = false;
+  d.primary = nullptr;
 }
 
 void check_memory(Context& context, const std::string& after) {

@@ -50,14 +50,14 @@ struct Driver {
   std::condition_variable queued, ended;
   bool device_thread_started = false;
   bool held = false;
+  bool strict_context = false;
   /** The device's thread runs a command of this stream, without the mutex. */
   Stream* running = nullptr;
 
   bool initialized = false;
-  int devices, compute_major, compute_minor;
-  size_t memory_limit;
-  uint64_t seed;
-  uint64_t launches = 0, sequence = 0;
+  int devices = 1, compute_major = 9, compute_minor = 0;
+  size_t memory_limit = 0;
+  uint64_t seed = 0, launches = 0, sequence = 0;
 
   std::vector<std::unique_ptr<Context>> contexts;
   /** The one that is alive; null before the first retain and after the last release. */
@@ -80,6 +80,8 @@ struct Driver {
   std::string message;
 
   Driver();
+  /** What the environment says, and nothing counted or injected. */
+  void reset_control();
 };
 
 Driver& driver();
@@ -89,8 +91,11 @@ enum Needs : unsigned {
   needs_nothing = 0,
   needs_init = 1,
   needs_context = 2 | needs_init,
-  /** The object's own context serves where none is current (see api_stream.cpp). */
-  needs_stream_context = needs_init,
+  /**
+   * For waiting and asking: the object's own context serves where none is current, unless `strict_context` is set. NVIDIA's
+   * documentation leaves open what the real driver does.
+   */
+  needs_object_context = 16 | needs_init,
   /** May not be called while another stream is captured, unless the capture is relaxed. */
   unsafe_in_capture = 4,
   /** Takes effect also when an earlier error or an injected one is returned, as the real driver's destroying calls may. */
@@ -135,7 +140,9 @@ CUresult check_implicit(Stream& stream);
 CUresult submit(Stream& stream, Node node);
 /** Waits, without holding the mutex meanwhile, until everything queued by now has ended. */
 void finish(Call& call, Stream& stream);
-void finish_all(Call& call);
+void finish_all(std::unique_lock<std::mutex>& lock);
+/** Destroys what is left of the primary context, counting it as leaked. */
+void destroy_primary(std::unique_lock<std::mutex>& lock);
 /** Sets the sticky error and notes why. */
 void set_error(Context& context, CUresult status, const std::string& message);
 /** Memory next to allocations was written: sets the sticky error. */

@@ -6,11 +6,14 @@ import { testsOnGpu } from './hardware.ts'
 
 const execute = promisify(execFile)
 
+// The compiler runs without the sanitizers that this process may have been started with.
+const env = { ...process.env, LD_PRELOAD: '' }
+
 let version: string | undefined
 
 /** First line of `g++ --version`; empty where there is no g++. */
 function compilerVersion(): string {
-  version ??= spawnSync('g++', ['--version'], { encoding: 'utf8' }).stdout?.split('\n')[0] ?? ''
+  version ??= spawnSync('g++', ['--version'], { encoding: 'utf8', env }).stdout?.split('\n')[0] ?? ''
   return version
 }
 
@@ -23,7 +26,7 @@ export function simulatorUnavailable(): string | undefined {
 
 /** What results depend on beside the sources: compiler and processor (-march=native). */
 export function compilerIdentity(): string {
-  const target = spawnSync('g++', ['-march=native', '-Q', '--help=target'], { encoding: 'utf8' }).stdout
+  const target = spawnSync('g++', ['-march=native', '-Q', '--help=target'], { encoding: 'utf8', env }).stdout
   return `${compilerVersion()}\n${target}`
 }
 
@@ -56,7 +59,7 @@ export async function compile(output: string, args: readonly string[]): Promise<
   const partial = `${output}.${randomUUID()}`
   try {
     if (existsSync(output)) return
-    await execute('g++', [...args, '-o', partial], { maxBuffer: 16 << 20 })
+    await execute('g++', [...args, '-o', partial], { maxBuffer: 16 << 20, env })
     renameSync(partial, output)
   } catch (error) {
     rmSync(partial, { force: true })
