@@ -9,7 +9,7 @@
 //   block_barrier, warp_barrier, shuffle, shuffle_xor, shuffle_down (float, int32_t, uint32_t; the whole warp takes part)
 //   cp_async_16/8/4, cp_async_commit, cp_async_wait<N>; ldmatrix_x4/x2, ldmatrix_x4_trans/x2_trans
 //   mma_f16, mma_s8, mma_u8s8, mma_tf32, to_tf32; dot_s8, dot_u8s8
-//   to_float, to_half, pack_half2, unpack_half2; float_bits, bits_float
+//   to_float, to_half, pack_half2, unpack_half2; float_bits, bits_float, double_bits, bits_double
 //   mul_rn, add_rn, sub_rn, div_rn, fma_rn, round_even, float_from_int
 //   exp_, log_, tanh_, erf_, sqrt_, rsqrt_, pow_, sin_, cos_, tan_, asin_, acos_, atan_, sinh_, cosh_, asinh_, acosh_, atanh_,
 //   floor_, ceil_, log1p_, fmod_
@@ -220,6 +220,8 @@ DEVICE int32_t dot_u8s8(int32_t a, int32_t b, int32_t c) {
 
 DEVICE float bits_float(uint32_t bits) { return __uint_as_float(bits); }
 DEVICE uint32_t float_bits(float value) { return __float_as_uint(value); }
+DEVICE double bits_double(uint64_t bits) { return __longlong_as_double(static_cast<long long>(bits)); }
+DEVICE uint64_t double_bits(double value) { return static_cast<uint64_t>(__double_as_longlong(value)); }
 DEVICE float to_float(half value) {
   float result;
   asm("cvt.f32.f16 %0, %1;" : "=f"(result) : "h"(value.bits));

@@ -110,6 +110,16 @@ DEVICE uint32_t float_bits(float value) {
   std::memcpy(&bits, &value, 4);
   return bits;
 }
+DEVICE double bits_double(uint64_t bits) {
+  double value;
+  std::memcpy(&value, &bits, 8);
+  return value;
+}
+DEVICE uint64_t double_bits(double value) {
+  uint64_t bits;
+  std::memcpy(&bits, &value, 8);
+  return bits;
+}
 /** Ten bits of mantissa: to nearest, ties away from zero (cvt.rna). */
 DEVICE uint32_t to_tf32(float value) {
   const uint32_t bits = float_bits(value);
