@@ -1,7 +1,36 @@
 import type { Fusion } from '../rule.ts'
+import { canAttend, lowerAttention } from './attention.ts'
+import { attentionOf } from './attention-match.ts'
 import { lowerConvolution } from './convolution.ts'
 import { isConvolution, layerOf } from './layer.ts'
+import { lowerLayerNorm } from './layer-norm.ts'
+import { layerNormOf } from './layer-norm-match.ts'
 import { lowerProduct } from './product.ts'
+
+const attention: Fusion = {
+  name: 'attention',
+  match(node, facts) {
+    const match = attentionOf(node, facts)
+    if (!match || !canAttend(match, facts)) return undefined
+    const { nodes, output } = match
+    return { operator: 'Attention', nodes, outputs: [output], lower: (context) => lowerAttention(match, context) }
+  },
+}
+
+const layerNorm: Fusion = {
+  name: 'layer-norm',
+  match(node, facts) {
+    const match = layerNormOf(node, facts)
+    if (!match) return undefined
+    const { nodes, output } = match
+    return {
+      operator: 'LayerNormalization',
+      nodes,
+      outputs: [output],
+      lower: (context) => lowerLayerNorm(match, context),
+    }
+  },
+}
 
 const layers: Fusion = {
   name: 'layer',
@@ -14,4 +43,4 @@ const layers: Fusion = {
   },
 }
 
-export const layerFusions: readonly Fusion[] = [layers]
+export const layerFusions: readonly Fusion[] = [attention, layerNorm, layers]
