@@ -54,7 +54,8 @@ bool Grid::advance() {
   running_grid = nullptr;
   current = nullptr;
   if (status_ != CUDA_SUCCESS) abandon();
-  return !running_.empty();
+  // A pause between blocks may find none under way.
+  return status_ == CUDA_SUCCESS && (!running_.empty() || next_block_ < block_count_);
 }
 
 void Grid::start_block() {
