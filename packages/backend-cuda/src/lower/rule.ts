@@ -1,5 +1,6 @@
 import type { Node, Value } from '@lowlat/onnx'
 import type { View } from '../program/view.ts'
+import type { Elementwise } from './elementwise/elementwise.ts'
 import type { Facts } from './facts.ts'
 import type { Lowering } from './lowering.ts'
 
@@ -19,6 +20,8 @@ export interface Rule {
   placeOf?(node: Node, index: number, place: View, facts: Facts): View | undefined
   /** With `placeOf`: whether the result gets its memory before its inputs are computed, so that they are written into it. */
   readonly gathers?: boolean
+  /** Of rules that compute element by element: what lets neighbouring nodes share a kernel. */
+  readonly elementwise?: Elementwise
   /** Emits the steps and defines every output that is read. */
   lower(node: Node, context: Lowering): void
 }

@@ -51,9 +51,10 @@ const concat: Rule = {
     const inPlace = parts.filter((part, index) => sameView(part, views[index]!)).length
     // All lie side by side elsewhere, for example in a larger concatenation.
     const found = inPlace === 0 ? joined(views, axis) : undefined
-    if (found) return context.define(output, found)
-    for (const [index, part] of parts.entries()) if (!sameView(part, views[index]!)) context.copy(views[index]!, part)
-    context.define(output, place)
+    if (!found) {
+      for (const [index, part] of parts.entries()) if (!sameView(part, views[index]!)) context.copy(views[index]!, part)
+    }
+    context.define(output, found ?? place)
   },
 }
 

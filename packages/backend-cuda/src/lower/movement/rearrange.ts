@@ -18,12 +18,17 @@ const depthToSpace: Rule = {
     const [n, c, h, w] = view.shape as [number, number, number, number]
     const block = node.int('blocksize')
     const depth = c / (block * block)
-    if (node.string('mode', 'DCR') === 'DCR') {
-      const blocks = splitAxes(context, view, [n, block, block, depth, h, w])
-      return lowerReshape(context, transposeView(blocks, [0, 3, 4, 1, 5, 2]), node)
-    }
-    const blocks = splitAxes(context, view, [n, depth, block, block, h, w])
-    lowerReshape(context, transposeView(blocks, [0, 1, 4, 2, 5, 3]), node)
+    const [shape, order] =
+      node.string('mode', 'DCR') === 'DCR'
+        ? [
+            [n, block, block, depth, h, w],
+            [0, 3, 4, 1, 5, 2],
+          ] // blocks, then depth
+        : [
+            [n, depth, block, block, h, w],
+            [0, 1, 4, 2, 5, 3],
+          ]
+    lowerReshape(context, transposeView(splitAxes(context, view, shape), order), node)
   },
 }
 

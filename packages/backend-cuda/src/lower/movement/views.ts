@@ -10,7 +10,10 @@ import { broadcastView, reshapeView, sliceView, transposeView } from '../views.t
 export function lowerReshape(context: Lowering, source: View, node: Node): void {
   const output = outputOf(node)
   const view = reshapeView(source, context.facts.shape(output))
-  if (view) return context.define(output, view)
+  if (view) {
+    context.define(output, view)
+    return
+  }
   const place = context.destinationFor(output, {
     dtype: source.dtype,
     accepts: (candidate) => reshapeView(candidate, source.shape) !== undefined,
