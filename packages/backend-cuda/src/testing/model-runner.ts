@@ -1,0 +1,83 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { createBackend as createCpuBackend } from '@lowlat/backend-cpu'
+import { type Backend, createSession, type Feeds, type Fetches, type Shape } from '@lowlat/core'
+import { type CudaContext, type CudaModule, openDriver } from '@lowlat/cuda-driver'
+import { graphFromOnnx, onnxFromGraph } from '@lowlat/onnx'
+import { buildSimulator } from '@lowlat/testing'
+import { lower } from '../lower/lower.ts'
+import type { LowerOptions } from '../lower/options.ts'
+import { prepareGraph } from '../lower/prepare.ts'
+import type { Program } from '../program/program.ts'
+import { executeProgram } from './execute-program.ts'
+import { testDevice } from './facts.ts'
+import { MemoryConstants } from './memory-constants.ts'
+
+export interface ModelRun {
+  readonly program: Program
+  readonly fetches: Fetches
+}
+
+/** Lowers models and runs their programs on the simulator, and the same models on the CPU backend to compare with. */
+export class ModelRunner implements Disposable {
+  readonly #context: CudaContext
+  readonly #module: CudaModule
+  readonly #host: Backend = createCpuBackend()
+
+  /** Builds the simulator with all kernels. */
+  static async open(): Promise<ModelRunner> {
+    const folder = fileURLToPath(new URL('../../kernels/', import.meta.url))
+    const kernels = readdirSync(folder).filter((name) => name.endsWith('.cu'))
+    const { driverPath, imagePath } = await buildSimulator({ kernels: kernels.map((name) => folder + name) })
+    const driver = openDriver({ library: driverPath })
+    return new ModelRunner(driver.createContext(driver.devices()[0]!), readFileSync(imagePath))
+  }
+
+  private constructor(context: CudaContext, image: Uint8Array) {
+    this.#context = context
+    this.#module = context.loadModule(image)
+  }
+
+  /** What the lowering makes of a model, without running it. */
+  lower(model: Uint8Array, feeds: Feeds, options: Partial<LowerOptions> = {}): [Program, MemoryConstants] {
+    const inputShapes = Object.fromEntries(
+      Object.entries(feeds).map(([name, { shape }]): [string, Shape] => [name, shape]),
+    )
+    const prepared = onnxFromGraph(prepareGraph(graphFromOnnx(model)))
+    const constants = new MemoryConstants()
+    const program = lower(graphFromOnnx(prepared), {
+      inputShapes,
+      precision: 'model',
+      device: testDevice,
+      constants,
+      hostFallback: 'error',
+      tf32: false,
+      ...options,
+    })
+    return [program, constants]
+  }
+
+  async run(model: Uint8Array, feeds: Feeds, options: Partial<LowerOptions> = {}): Promise<ModelRun> {
+    const [program, { bytes: constants }] = this.lower(model, feeds, options)
+    const execution = { context: this.#context, module: this.#module, constants, host: this.#host }
+    const { fetches } = await executeProgram(program, feeds, execution)
+    return { program, fetches }
+  }
+
+  /** Results of the CPU backend. */
+  async reference(model: Uint8Array, feeds: Feeds): Promise<Fetches> {
+    const options = {
+      backend: this.#host,
+      cache: false,
+      warmup: false,
+      backendOptions: { cpu: { placement: 'inline' } },
+    }
+    await using session = await createSession(model, options)
+    return session.run(feeds)
+  }
+
+  [Symbol.dispose](): void {
+    this.#module.dispose()
+    this.#context.dispose()
+  }
+}
