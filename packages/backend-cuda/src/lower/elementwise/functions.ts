@@ -54,8 +54,8 @@ export const functionRules: Rules = {
   Elu: floatFunction('elu', [['alpha', 1]]),
   Celu: floatFunction('celu', [['alpha', 1]]),
   Selu: floatFunction('selu', [
-    ['alpha', 1.67326319217681884765625],
-    ['gamma', 1.05070102214813232421875],
+    ['alpha', 1.6732632],
+    ['gamma', 1.050701],
   ]),
   ThresholdedRelu: floatFunction('thresholdedRelu', [['alpha', 1]]),
   Shrink: floatFunction('shrink', [

@@ -1,6 +1,7 @@
 import { sizeOf } from '@lowlat/core'
 import type { Node, Value } from '@lowlat/onnx'
 import { type Compute, elementwise as elementwiseKernel, fitsElementwise } from '../../kernels/elementwise.ts'
+import { operations } from '../../kernels/elementwise-program.ts'
 import { rowMajorStrides, type View } from '../../program/view.ts'
 import type { Facts } from '../facts.ts'
 import { axisOrder } from '../layout.ts'
@@ -38,6 +39,8 @@ function build(nodes: readonly ElementNode[], facts: Facts): Built {
     result = elementwise.build(node, builder)
     builder.define(node.outputs[0]!, result)
   }
+  const used = builder.instructions().map(({ operation }) => operations[operation].types)
+  computes = computes.filter((compute) => used.every((types) => types.includes(compute)))
   return { builder, result: result!, computes }
 }
 
