@@ -22,9 +22,17 @@
 #else
 
 #define DEVICE __device__ __forceinline__
-#define KERNEL(name, Params) extern "C" __global__ void name(const __grid_constant__ Params p)
+/** A kernel: its body follows, in which the parameters are `p`. */
+#define KERNEL(name, Params) LOWLAT_KERNEL(name, Params, )
 #define KERNEL_BOUNDED(name, Params, maxThreads, minBlocks) \
-  extern "C" __global__ void __launch_bounds__(maxThreads, minBlocks) name(const __grid_constant__ Params p)
+  LOWLAT_KERNEL(name, Params, __launch_bounds__(maxThreads, minBlocks))
+#define LOWLAT_KERNEL(name, Params, bounds)                                      \
+  DEVICE void name##_body(const Params& p);                                      \
+  extern "C" __global__ void bounds name(const __grid_constant__ Params p) {     \
+    begin_kernel();                                                              \
+    name##_body(p);                                                              \
+  }                                                                              \
+  DEVICE void name##_body(const Params& p)
 #define LOWLAT_PRAGMA(text) _Pragma(#text)
 #define UNROLL _Pragma("unroll")
 #define UNROLL_BY(n) LOWLAT_PRAGMA(unroll n)
@@ -52,6 +60,17 @@ struct alignas(8) bytes8 {
 template <typename T>
 __host__ __device__ constexpr T ceil_div(T a, T b) {
   return (a + b - 1) / b;
+}
+
+/**
+ * Where a kernel was started before the one ahead of it has ended (programmatic dependent launch; 9.0 and newer): lets the next
+ * one start likewise, and waits until everything that the one ahead wrote can be read. Does nothing in an ordinary launch.
+ */
+DEVICE void begin_kernel() {
+#if LOWLAT_ARCH >= 900
+  asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
+  asm volatile("griddepcontrol.wait;" ::: "memory");
+#endif
 }
 
 // Threads

@@ -109,6 +109,18 @@ DEVICE BlockWork block_work(const ProductParams& p, int stepDepth) {
   return w;
 }
 
+/** The place of the output that a row is. */
+struct Place {
+  int image, line, pixel;
+};
+
+DEVICE Place place_of(const ProductParams& p, int row) {
+  const int image = divide(row, p.placesMultiplier, p.placesShift);
+  const int place = row - image * p.places;
+  const int line = divide(place, p.lineWidthMultiplier, p.lineWidthShift);
+  return Place{image, line, place - line * p.lineWidth};
+}
+
 /** Where a row begins in the input: its element (before the padding is cut off) and its place. */
 struct RowStart {
   int offset, y, x;
@@ -117,12 +129,9 @@ struct RowStart {
 DEVICE RowStart row_start(const ProductParams& p, int row) {
   // Outside of every image: reads of a row that does not exist are padding.
   if (row >= p.rows) return RowStart{0, -(1 << 30), 0};
-  const int image = divide(row, p.placesMultiplier, p.placesShift);
-  const int place = row - image * p.places;
-  const int line = divide(place, p.lineWidthMultiplier, p.lineWidthShift);
-  const int y = line * p.strideHeight - p.padTop;
-  const int x = (place - line * p.lineWidth) * p.strideWidth - p.padLeft;
-  return RowStart{image * p.inputImage + y * p.inputLine + x * p.inputPixel, y, x};
+  const Place place = place_of(p, row);
+  const int y = place.line * p.strideHeight - p.padTop, x = place.pixel * p.strideWidth - p.padLeft;
+  return RowStart{place.image * p.inputImage + y * p.inputLine + x * p.inputPixel, y, x};
 }
 
 /** What one k adds to every row start. */
@@ -142,14 +151,6 @@ DEVICE DepthStart depth_start(const ProductParams& p, int k) {
 DEVICE bool is_inside(const ProductParams& p, const RowStart& row, const DepthStart& depth) {
   return depth.valid && static_cast<uint32_t>(row.y + depth.y) < static_cast<uint32_t>(p.height) &&
          static_cast<uint32_t>(row.x + depth.x) < static_cast<uint32_t>(p.width);
-}
-
-/** Element of a row's place in the output or the residual. */
-DEVICE int64_t place_offset(const ProductParams& p, int row, int image_, int line_, int pixel_) {
-  const int image = divide(row, p.placesMultiplier, p.placesShift);
-  const int place = row - image * p.places;
-  const int line = divide(place, p.lineWidthMultiplier, p.lineWidthShift);
-  return int64_t(image) * image_ + int64_t(line) * line_ + int64_t(place - line * p.lineWidth) * pixel_;
 }
 
 template <typename Sum>
@@ -224,8 +225,11 @@ DEVICE void finish_tile(const ProductParams& p, const BlockWork& w, Sum* sums) {
       for (int j = 0; j < 4; j++) four[j] = own[j];
     }
     const int left = p.columns - column;
-    const int64_t output = outputBase + place_offset(p, row, p.outputImage, p.outputLine, p.outputPixel);
-    const int64_t residual = residualBase + place_offset(p, row, p.residualImage, p.residualLine, p.residualPixel);
+    const Place place = place_of(p, row);
+    const int64_t output = outputBase + int64_t(place.image) * p.outputImage + int64_t(place.line) * p.outputLine +
+                           int64_t(place.pixel) * p.outputPixel;
+    const int64_t residual = residualBase + int64_t(place.image) * p.residualImage + int64_t(place.line) * p.residualLine +
+                             int64_t(place.pixel) * p.residualPixel;
     finish_4(p, four, channelBase + column, left < 4 ? left : 4, output + int64_t(column) * p.outputChannel,
              residual + int64_t(column) * p.residualChannel, p.vectorStores && left >= 4);
   }

@@ -9,16 +9,13 @@ DEVICE int chunk_place(int row, int chunk) {
   return row * ROW_BYTES + (ROW_BYTES == 64 ? chunk ^ ((row >> 1) & 3) : chunk ^ (row & 7)) * 16;
 }
 
-/** An element of any storage as the bits that a product of this element size reads. */
+/** An element of any storage as the bits that a product of this element size reads; integers become floats as they are. */
 template <int ELEMENT_BYTES>
 DEVICE uint32_t gather(const void* base, int64_t index, int32_t storage) {
-  if constexpr (ELEMENT_BYTES == 1) {
-    return static_cast<const uint8_t*>(base)[index];
-  } else if constexpr (ELEMENT_BYTES == 2) {
-    return storage == STORE_FLOAT16 ? static_cast<const half*>(base)[index].bits : to_half(static_cast<const float*>(base)[index]).bits;
-  } else {
-    return float_bits(storage == STORE_FLOAT32 ? static_cast<const float*>(base)[index] : to_float(static_cast<const half*>(base)[index]));
-  }
+  if constexpr (ELEMENT_BYTES == 1) return static_cast<const uint8_t*>(base)[index];
+  else if (ELEMENT_BYTES == 2 && storage == STORE_FLOAT16) return static_cast<const half*>(base)[index].bits;
+  const float value = load_float(base, index, storage, 1.0f, 0);
+  return ELEMENT_BYTES == 2 ? to_half(value).bits : float_bits(value);
 }
 
 /**

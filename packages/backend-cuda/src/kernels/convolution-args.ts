@@ -11,7 +11,7 @@ export interface ConvolutionArgs {
   readonly precision: ProductPrecision
   /**
    * [N, C, H, W] or [N, C, W]. Its dtype: float32 for fp32 and tf32; float16 or float32 for fp16 (float32 is rounded as it is
-   * read); int8 or uint8 for int8.
+   * read); int8 or uint8 for int8. The float precisions read int8 and uint8, too, as the numbers that they are.
    */
   readonly input: View
   /** As `packConvolutionWeights` made it: [M, pitch]. */

@@ -257,7 +257,8 @@ function operandType({ precision, input, weights, device }: ProductArgs): Operan
     if (input.dtype === 'uint8') return 'u8'
     throw wrong()
   }
-  for (const { dtype } of [input, weights]) if (dtype !== 'float32' && dtype !== 'float16') throw wrong()
+  // Integer inputs of float products are read as the numbers that they are: images.
+  if (weights.dtype !== 'float32' && weights.dtype !== 'float16') throw wrong()
   if (precision === 'fp16') return 'f16'
   if (precision === 'tf32' && device.computeCapability < 80) throw wrong()
   return precision === 'tf32' ? 'tf32' : 'f32'

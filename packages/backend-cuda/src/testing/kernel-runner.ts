@@ -1,10 +1,13 @@
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { type CudaContext, type CudaModule, type DeviceMemory, openDriver } from '@lowlat/cuda-driver'
-import { buildSimulator } from '@lowlat/testing'
+import { buildSimulator, isSanitized, SimulatorControl, testsOnGpu } from '@lowlat/testing'
 import { packArguments } from '../memory/pack-arguments.ts'
 import type { Launch } from '../program/launch.ts'
 import type { DeviceBuffer } from '../program/view.ts'
+
+/** Seed of the order in which the simulator runs threads; 0, in order, if it is not set. */
+export const seedVariable = 'LOWLAT_TEST_SEED'
 
 /** Runs single launches, on the simulator or a GPU. */
 export class KernelRunner implements Disposable {
@@ -14,7 +17,8 @@ export class KernelRunner implements Disposable {
   /** @param kernels files of `kernels/`, without `.cu`. */
   static async open(...kernels: string[]): Promise<KernelRunner> {
     const paths = kernels.map((name) => fileURLToPath(new URL(`../../kernels/${name}.cu`, import.meta.url)))
-    const { driverPath, imagePath } = await buildSimulator({ kernels: paths })
+    const { driverPath, imagePath } = await buildSimulator({ kernels: paths, sanitize: isSanitized() })
+    if (!testsOnGpu()) new SimulatorControl(driverPath).setSeed(Number(process.env[seedVariable] ?? 0))
     const driver = openDriver({ library: driverPath })
     return new KernelRunner(driver.createContext(driver.devices()[0]!), readFileSync(imagePath))
   }
