@@ -19,9 +19,8 @@ void on_fault(int signal, siginfo_t* info, void* context) {
   if (on_device_thread && running_grid && current) {
     char address[32];
     std::snprintf(address, sizeof address, "%p", info->si_addr);
-    fail_kernel(CUDA_ERROR_ILLEGAL_ADDRESS, in_stack_guard(info->si_addr)
-                                                ? std::string("the stack of a simulated thread is full")
-                                                : std::string("access to memory that is not allocated, at ") + address);
+    if (in_stack_guard(info->si_addr)) fail_kernel(CUDA_ERROR_LAUNCH_FAILED, "the stack of a simulated thread is full");
+    fail_kernel(CUDA_ERROR_ILLEGAL_ADDRESS, std::string("access to memory that is not allocated, at ") + address);
   }
   // Not ours: what was there before decides.
   const struct sigaction& other = previous[signal == SIGBUS];
