@@ -25,7 +25,8 @@ const SLOW_POLL_MS = 1
 
 /**
  * Waits for the GPU without blocking the event loop. For a bounded time all waiters are looked at in each turn of the
- * event loop, which answers within microseconds; whoever waits longer gets a thread that waits in the driver.
+ * event loop, which answers within microseconds; whoever waits longer gets a thread that waits in the driver, or is looked
+ * at every millisecond where threads cannot wait.
  */
 export class Completion {
   readonly #context: CudaContext
@@ -61,6 +62,10 @@ export class Completion {
   async #waitInThread(waiter: Waiter): Promise<void> {
     try {
       const { stream } = waiter
+      if (!this.#context.library.waitsInThreads) {
+        this.#askSlowly(waiter)
+        return
+      }
       const result = await this.#context.library.callInThread('cuStreamSynchronize', stream.handle)
       // The thread has no current context; should a driver insist on one, this thread asks instead, now and then.
       if (result === cuResult.invalidContext) {

@@ -76,7 +76,7 @@ export type CallName = keyof typeof signatures
 /** Numbers for integers and handles, typed arrays for pointers to memory. */
 export type CallArgument = number | bigint | ArrayBufferView | null
 
-/** Enough for whatever the driver does in a waiting thread; koffi's default of 128 KiB is not meant for such code. */
+/** For what the driver does in a waiting thread; koffi's default of 128 KiB is not meant for such code. */
 const ASYNC_STACK_BYTES = 1 << 20
 
 /** NVIDIA's driver library, with its functions looked up. Loading it starts nothing: that is `cuInit`. */
@@ -133,6 +133,11 @@ export class CudaLibrary {
   call(name: CallName, ...parameters: CallArgument[]): void {
     const result = this.try(name, ...parameters)
     if (result !== 0) throw this.error(name, result)
+  }
+
+  /** Whether the threads of {@link callInThread} have stacks that suffice. */
+  get waitsInThreads(): boolean {
+    return (this.#koffi.config().async_stack_size ?? 0) >= ASYNC_STACK_BYTES
   }
 
   /** Calls a function in a thread of koffi's pool; resolves to the CUresult. */
@@ -203,6 +208,10 @@ function loadKoffi(): Koffi {
       cause,
     })
   }
-  loaded.config({ ...loaded.config(), async_stack_size: ASYNC_STACK_BYTES })
+  try {
+    loaded.config({ ...loaded.config(), async_stack_size: ASYNC_STACK_BYTES })
+  } catch {
+    // Somebody else in the process has used koffi already, which fixes its settings: see `waitsInThreads`.
+  }
   return loaded
 }

@@ -44,8 +44,9 @@ export abstract class NativeObject implements Disposable {
     if (this.#handle === undefined) return
     const handle = this.#handle
     this.#handle = undefined
-    this.context.release(this.#release, handle)
+    // Given back, whatever the driver answers: calls report errors of earlier work too.
     this.context.count(this.#kind, -1)
+    this.context.release(this.#release, handle)
   }
 
   [Symbol.dispose](): void {

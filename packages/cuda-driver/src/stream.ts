@@ -67,7 +67,9 @@ export class CudaStream extends NativeObject {
       this.#abandonCapture()
       throw error
     }
-    return new CudaGraph(this.context, this.context.out64('cuStreamEndCapture', this.handle))
+    const graph = new BigUint64Array(1)
+    this.context.call('cuStreamEndCapture', this.handle, graph)
+    return new CudaGraph(this.context, Number(graph[0]))
   }
 
   /** The stream must leave the capture, whose own failure is a consequence of the one that led here. */
