@@ -13,12 +13,24 @@ interface OperationInfo {
   /** In kernels/elementwise.cuh. */
   readonly code: number
   readonly operands: 1 | 2 | 3
-  readonly integer?: true
+  /** What it can be computed in. */
+  readonly types: readonly ('float32' | 'int64' | 'float64')[]
 }
 
-const info = (code: number, operands: 1 | 2 | 3): OperationInfo => ({ code, operands })
-/** Also for int64; float64 has these too but for those on bits. */
-const any = (code: number, operands: 1 | 2 | 3): OperationInfo => ({ code, operands, integer: true })
+type OperandCount = OperationInfo['operands']
+
+const any = (code: number, operands: OperandCount): OperationInfo => ({
+  code,
+  operands,
+  types: ['float32', 'int64', 'float64'],
+})
+const single = (code: number, operands: OperandCount): OperationInfo => ({
+  code,
+  operands,
+  types: ['float32', 'int64'],
+})
+const integer = (code: number, operands: OperandCount): OperationInfo => ({ code, operands, types: ['int64'] })
+const float = (code: number, operands: OperandCount): OperationInfo => ({ code, operands, types: ['float32'] })
 
 const activation = activationCodes
 /** Activations have the code of the epilogue, from here on. */
@@ -48,87 +60,87 @@ export const operations = {
   /** (condition, then, else) */
   where: any(18, 3),
   /** With the sign of the divisor (Mod with fmod 0). */
-  mod: any(19, 2),
+  mod: single(19, 2),
   /** With the sign of the dividend (Mod with fmod 1). */
-  fmod: any(20, 2),
-  pow: any(21, 2),
+  fmod: single(20, 2),
+  pow: single(21, 2),
   /** (x, low, high) */
   clip: any(22, 3),
   relu: any(23, 1),
 
-  bitAnd: any(32, 2),
-  bitOr: any(33, 2),
-  bitXor: any(34, 2),
-  bitNot: any(35, 1),
-  shiftLeft: any(36, 2),
-  shiftRight: any(37, 2),
+  bitAnd: integer(32, 2),
+  bitOr: integer(33, 2),
+  bitXor: integer(34, 2),
+  bitNot: integer(35, 1),
+  shiftLeft: integer(36, 2),
+  shiftRight: integer(37, 2),
   /** What a value of a narrower integer type becomes on overflow: between operations on such types. */
-  toInt8: any(38, 1),
-  toUint8: any(39, 1),
-  toInt16: any(40, 1),
-  toUint16: any(41, 1),
-  toInt32: any(42, 1),
-  toUint32: any(43, 1),
+  toInt8: integer(38, 1),
+  toUint8: integer(39, 1),
+  toInt16: integer(40, 1),
+  toUint16: integer(41, 1),
+  toInt32: integer(42, 1),
+  toUint32: integer(43, 1),
 
-  sqrt: info(48, 1),
-  reciprocal: info(49, 1),
-  floor: info(50, 1),
-  ceil: info(51, 1),
+  sqrt: float(48, 1),
+  reciprocal: float(49, 1),
+  floor: float(50, 1),
+  ceil: float(51, 1),
   /** Half to even. */
-  round: info(52, 1),
+  round: float(52, 1),
   /** Toward zero: a cast to integers between operations. */
-  trunc: info(53, 1),
+  trunc: float(53, 1),
   /** To the nearest float16 and back: a cast to float16 between operations. */
-  toFloat16: info(54, 1),
-  isNaN: info(55, 1),
+  toFloat16: float(54, 1),
+  isNaN: float(55, 1),
   /** (x, whether negative infinity counts, whether positive does) */
-  isInf: info(56, 3),
+  isInf: float(56, 3),
   /** (x, scale, zero point): saturate(rint(x / scale) + zero point) */
-  quantizeInt8: info(57, 3),
-  quantizeUint8: info(58, 3),
+  quantizeInt8: float(57, 3),
+  quantizeUint8: float(58, 3),
   /** (stored, scale, zero point): (stored - zero point) scale */
-  dequantize: info(59, 3),
-  softsign: info(60, 1),
+  dequantize: float(59, 3),
+  softsign: float(60, 1),
   /** (x, alpha): x where above alpha, else 0 */
-  thresholdedRelu: info(61, 2),
+  thresholdedRelu: float(61, 2),
   /** (x, lambd, bias) */
-  shrink: info(62, 3),
+  shrink: float(62, 3),
 
-  exp: info(64, 1),
-  log: info(65, 1),
-  erf: info(66, 1),
-  sin: info(67, 1),
-  cos: info(68, 1),
-  tan: info(69, 1),
-  asin: info(70, 1),
-  acos: info(71, 1),
-  atan: info(72, 1),
-  sinh: info(73, 1),
-  cosh: info(74, 1),
-  asinh: info(75, 1),
-  acosh: info(76, 1),
-  atanh: info(77, 1),
+  exp: float(64, 1),
+  log: float(65, 1),
+  erf: float(66, 1),
+  sin: float(67, 1),
+  cos: float(68, 1),
+  tan: float(69, 1),
+  asin: float(70, 1),
+  acos: float(71, 1),
+  atan: float(72, 1),
+  sinh: float(73, 1),
+  cosh: float(74, 1),
+  asinh: float(75, 1),
+  acosh: float(76, 1),
+  atanh: float(77, 1),
   /** (x, alpha) */
-  celu: info(78, 2),
+  celu: float(78, 2),
   /** (x, alpha, gamma) */
-  selu: info(79, 3),
+  selu: float(79, 3),
 
   /** (x, alpha): alpha may differ per element (PRelu) */
-  leakyRelu: info(firstActivation + activation.leakyRelu, 2),
-  sigmoid: info(firstActivation + activation.sigmoid, 1),
+  leakyRelu: float(firstActivation + activation.leakyRelu, 2),
+  sigmoid: float(firstActivation + activation.sigmoid, 1),
   /** (x, alpha): x sigmoid(alpha x) */
-  swish: info(firstActivation + activation.swish, 2),
+  swish: float(firstActivation + activation.swish, 2),
   /** (x, alpha, beta) */
-  hardSigmoid: info(firstActivation + activation.hardSigmoid, 3),
+  hardSigmoid: float(firstActivation + activation.hardSigmoid, 3),
   /** (x, alpha, beta) */
-  hardSwish: info(firstActivation + activation.hardSwish, 3),
-  gelu: info(firstActivation + activation.gelu, 1),
-  geluTanh: info(firstActivation + activation.geluTanh, 1),
-  tanh: info(firstActivation + activation.tanh, 1),
+  hardSwish: float(firstActivation + activation.hardSwish, 3),
+  gelu: float(firstActivation + activation.gelu, 1),
+  geluTanh: float(firstActivation + activation.geluTanh, 1),
+  tanh: float(firstActivation + activation.tanh, 1),
   /** (x, alpha) */
-  elu: info(firstActivation + activation.elu, 2),
-  softplus: info(firstActivation + activation.softplus, 1),
-  mish: info(firstActivation + activation.mish, 1),
+  elu: float(firstActivation + activation.elu, 2),
+  softplus: float(firstActivation + activation.softplus, 1),
+  mish: float(firstActivation + activation.mish, 1),
 } as const satisfies Readonly<Record<string, OperationInfo>>
 
 export type Operation = keyof typeof operations

@@ -2,7 +2,17 @@ import type { Launch } from '../program/launch.ts'
 import type { View } from '../program/view.ts'
 import type { Quantization } from './epilogue.ts'
 
-export type Reduction = 'sum' | 'mean' | 'max' | 'min' | 'product' | 'l1' | 'l2' | 'sumOfSquares' | 'logSum' | 'logSumExp'
+export type Reduction =
+  | 'sum'
+  | 'mean'
+  | 'max'
+  | 'min'
+  | 'product'
+  | 'l1'
+  | 'l2'
+  | 'sumOfSquares'
+  | 'logSum'
+  | 'logSumExp'
 
 /** Sums in float32, of integers in int64. */
 export interface ReduceArgs {

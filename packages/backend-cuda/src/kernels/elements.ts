@@ -1,0 +1,26 @@
+import type { DType } from '@lowlat/core'
+import type { View } from '../program/view.ts'
+
+/** How elements are stored: `ElementType` of elements.cuh. */
+export const elementCodes: Readonly<Partial<Record<DType, number>>> = {
+  float32: 0,
+  float16: 1,
+  int8: 2,
+  uint8: 3,
+  int16: 4,
+  uint16: 5,
+  int32: 6,
+  uint32: 7,
+  int64: 8,
+  uint64: 9,
+  bool: 10,
+  float64: 11,
+  bfloat16: 12,
+}
+
+/** @throws Error for a dtype that kernels do not compute with. */
+export function elementCode({ dtype, buffer }: View): number {
+  const code = elementCodes[dtype]
+  if (code === undefined) throw new Error(`Kernels do not compute with ${dtype} ('${buffer.name}').`)
+  return code
+}
