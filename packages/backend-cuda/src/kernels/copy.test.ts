@@ -59,7 +59,7 @@ describe.skipIf(simulatorUnavailable())(`copy${simulatorUnavailable() ? `: ${sim
 
   test('repeats what is broadcast, and goes backwards', () => {
     check(makeView('float32', [4, 3, 4], { layout: [0, 4, 1] }), makeView('float32', [4, 3, 4]), 'copy_16')
-    check(makeView('float32', [6], { layout: [-1], offset: 5 }), makeView('float32', [6]), 'copy_4')
+    check({ ...makeView('float32', [6]), strides: [-1], offset: 5 }, makeView('float32', [6]), 'copy_4')
   })
 
   test.each<[DType, string]>([
