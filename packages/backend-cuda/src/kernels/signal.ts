@@ -1,5 +1,8 @@
-import type { Launch } from '../program/launch.ts'
+import { type Launch, pointerTo } from '../program/launch.ts'
+import { structLayout } from '../program/struct.ts'
 import type { View } from '../program/view.ts'
+
+export const signalLayout = structLayout({ counter: 'pointer', target: 'pointer' })
 
 export interface SignalArgs {
   /** uint32 [1] of device memory: how many runs have ended. */
@@ -9,4 +12,16 @@ export interface SignalArgs {
 }
 
 /** Adds one to the counter and stores it where the host sees it, after everything before it in the stream. */
-export declare function signal(args: SignalArgs): Launch
+export function signal({ counter, target }: SignalArgs): Launch {
+  return {
+    kernel: 'signal',
+    layout: signalLayout,
+    grid: [1, 1, 1],
+    threads: 32,
+    sharedBytes: 0,
+    arguments: { counter: pointerTo(counter), target: pointerTo(target) },
+    reads: [counter.buffer],
+    writes: [counter.buffer, target.buffer],
+    tactic: 'signal',
+  }
+}
