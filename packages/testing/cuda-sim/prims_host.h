@@ -19,6 +19,7 @@
 #define KERNEL_BOUNDED(name, Params, maxThreads, minBlocks)                       \
   extern "C" const uint32_t lowlat_kernel_threads_##name = maxThreads;            \
   KERNEL(name, Params)
+#define KERNEL_AHEAD(name, Params, maxThreads, minBlocks) KERNEL_BOUNDED(name, Params, maxThreads, minBlocks)
 #define UNROLL
 #define UNROLL_BY(n)
 #define NO_UNROLL
@@ -39,6 +40,9 @@ template <typename T>
 constexpr T ceil_div(T a, T b) {
   return (a + b - 1) / b;
 }
+
+// Kernels of a stream never overlap here.
+DEVICE void wait_for_kernel_ahead() {}
 
 // Threads
 

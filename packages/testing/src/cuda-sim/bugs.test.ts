@@ -1,9 +1,7 @@
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { simulatorUnavailable } from './compiler.ts'
-import { cu, Harness } from './harness.ts'
+import { cu, Harness, skipReason as reason } from './harness.ts'
 import { isSanitized } from './sanitized.ts'
 
-const reason = simulatorUnavailable()
 const seeds = [1, 2, 3, 4, 5, 6, 7, 8]
 
 describe.skipIf(reason)(`mistakes in kernels${reason ? ` (${reason})` : ''}`, () => {

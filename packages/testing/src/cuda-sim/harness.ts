@@ -2,8 +2,13 @@ import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import koffi, { type LibraryHandle } from 'koffi'
 import { buildSimulator } from './build.ts'
+import { simulatorUnavailable } from './compiler.ts'
 import { SimulatorControl } from './control.ts'
+import { testsOnGpu } from './hardware.ts'
 import { isSanitized } from './sanitized.ts'
+
+/** Why tests of the simulator are skipped; undefined where they run. */
+export const skipReason = testsOnGpu() ? 'tests the simulator, not a GPU' : simulatorUnavailable()
 
 /** CUresult values that tests here expect. */
 export const cu = {

@@ -1,8 +1,5 @@
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { simulatorUnavailable } from './compiler.ts'
-import { cu, Harness } from './harness.ts'
-
-const reason = simulatorUnavailable()
+import { cu, Harness, skipReason as reason } from './harness.ts'
 
 /** Small numbers that every format here holds. */
 function small(count: number, seed: number, low: number, high: number): number[] {
@@ -221,7 +218,7 @@ describe.skipIf(reason)(`primitives of the CUDA simulator${reason ? ` (${reason}
     }
 
     /** The value of half bits by its definition: sign, five bits of exponent, ten of fraction. */
-    function valueOf(bits: number): number {
+    function valueOfHalf(bits: number): number {
       const [sign, exponent, fraction] = [bits & 0x8000 ? -1 : 1, (bits >> 10) & 31, bits & 1023]
       if (exponent === 31) return fraction ? Number.NaN : sign * Number.POSITIVE_INFINITY
       return sign * (exponent ? (1 + fraction / 1024) * 2 ** (exponent - 15) : fraction * 2 ** -24)
@@ -231,7 +228,7 @@ describe.skipIf(reason)(`primitives of the CUDA simulator${reason ? ` (${reason}
       const bits = Uint16Array.from({ length: 65536 }, (_, i) => i)
       const values = new Float32Array(2 * 65536)
       convert('halves_to_floats', bits, 65536, values)
-      const expected = Float32Array.from(bits, valueOf)
+      const expected = Float32Array.from(bits, valueOfHalf)
       expect(values.subarray(0, 65536)).toEqual(expected)
       expect(values.subarray(65536)).toEqual(expected)
     })
@@ -241,7 +238,7 @@ describe.skipIf(reason)(`primitives of the CUDA simulator${reason ? ` (${reason}
       const floats: number[] = []
       const expected: number[] = []
       for (let bits = 0; bits < 0x7c00; bits++) {
-        const [here, next] = [valueOf(bits), bits === 0x7bff ? 65536 : valueOf(bits + 1)]
+        const [here, next] = [valueOfHalf(bits), bits === 0x7bff ? 65536 : valueOfHalf(bits + 1)]
         const middle = (here + next) / 2
         const [word] = new Uint32Array(Float32Array.of(middle).buffer)
         const [below, above] = new Float32Array(Uint32Array.of(word! - 1, word! + 1).buffer)
@@ -260,7 +257,7 @@ describe.skipIf(reason)(`primitives of the CUDA simulator${reason ? ` (${reason}
     test('a NaN stays one as a half', () => {
       const halves = new Uint16Array(2)
       convert('floats_to_halves', Float32Array.of(Number.NaN), 1, halves)
-      expect([...halves].map(valueOf)).toEqual([Number.NaN, Number.NaN])
+      expect([...halves].map(valueOfHalf)).toEqual([Number.NaN, Number.NaN])
     })
 
     test('TF32 keeps ten bits of mantissa, ties away from zero', () => {
