@@ -3,6 +3,7 @@
 //
 // Both provide:
 //   KERNEL(name, Params) { ... p ... }            KERNEL_BOUNDED(name, Params, maxThreads, minBlocks) { ... p ... }
+//   KERNEL_AHEAD (as KERNEL_BOUNDED, of bodies that call wait_for_kernel_ahead() themselves)
 //   DEVICE (inline function of kernels)           UNROLL, UNROLL_BY(n), NO_UNROLL (before a loop)
 //   half, half2, bytes16, bytes8                  ceil_div(a, b)
 //   threadIdx.x, blockIdx.{x,y,z}, blockDim.x, gridDim.{x,y,z}, shared_memory(), lane_id(), warp_id()
@@ -22,14 +23,18 @@
 #else
 
 #define DEVICE __device__ __forceinline__
-/** A kernel: its body follows, in which the parameters are `p`. */
-#define KERNEL(name, Params) LOWLAT_KERNEL(name, Params, )
+// A kernel: its body follows, in which the parameters are `p`. The body of KERNEL_AHEAD may run while the kernel ahead of it
+// still does, until it calls wait_for_kernel_ahead(): before that it must touch nothing but `p` and constants.
+#define KERNEL(name, Params) LOWLAT_KERNEL(name, Params, , wait_for_kernel_ahead())
 #define KERNEL_BOUNDED(name, Params, maxThreads, minBlocks) \
-  LOWLAT_KERNEL(name, Params, __launch_bounds__(maxThreads, minBlocks))
-#define LOWLAT_KERNEL(name, Params, bounds)                                      \
+  LOWLAT_KERNEL(name, Params, __launch_bounds__(maxThreads, minBlocks), wait_for_kernel_ahead())
+#define KERNEL_AHEAD(name, Params, maxThreads, minBlocks) \
+  LOWLAT_KERNEL(name, Params, __launch_bounds__(maxThreads, minBlocks), )
+#define LOWLAT_KERNEL(name, Params, bounds, wait)                                \
   DEVICE void name##_body(const Params& p);                                      \
   extern "C" __global__ void bounds name(const __grid_constant__ Params p) {     \
-    begin_kernel();                                                              \
+    start_kernel_behind();                                                       \
+    wait;                                                                        \
     name##_body(p);                                                              \
   }                                                                              \
   DEVICE void name##_body(const Params& p)
@@ -62,13 +67,16 @@ __host__ __device__ constexpr T ceil_div(T a, T b) {
   return (a + b - 1) / b;
 }
 
-/**
- * Where a kernel was started before the one ahead of it has ended (programmatic dependent launch; 9.0 and newer): lets the next
- * one start likewise, and waits until everything that the one ahead wrote can be read. Does nothing in an ordinary launch.
- */
-DEVICE void begin_kernel() {
+// Programmatic dependent launch (9.0 and newer; both do nothing where a kernel was launched in the ordinary way): the next kernel
+// of a stream may be started when every block of this one has, and waits itself for what it reads.
+DEVICE void start_kernel_behind() {
 #if LOWLAT_ARCH >= 900
   asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
+#endif
+}
+/** Waits until the kernel ahead has ended and everything that it wrote can be read. */
+DEVICE void wait_for_kernel_ahead() {
+#if LOWLAT_ARCH >= 900
   asm volatile("griddepcontrol.wait;" ::: "memory");
 #endif
 }

@@ -72,6 +72,7 @@ struct ProductParams {
   int32_t weightsStorage;
   int32_t outputStorage;
   int32_t residualStorage;
+  int32_t weightsConstant;
   int32_t vectorStores;
   int32_t activation;
   float activationAlpha;

@@ -36,17 +36,25 @@ DEVICE void product_f32(const ProductParams& p) {
   InputTile<4, VECTOR, T::TILE_ROWS, T::ROW_BYTES, T::THREADS> rows;
   rows.start(p, w.row);
 
-  const auto fill = [&](int step) {
+  const auto fill = [&](int step, bool withWeights) {
     if (step < w.steps) {
       unsigned char* stage = shared + step % T::STAGES * STAGE_BYTES;
       const int depth = (w.firstStep + step) * STEP_DEPTH;
       rows.load(p, input, stage, depth);
-      Weights::load(p, weights, stage + A_BYTES, w.column, depth);
+      if (withWeights) Weights::load(p, weights, stage + A_BYTES, w.column, depth);
     }
     cp_async_commit();
   };
+  // Constant weights do not wait for the kernel ahead, which writes the input.
+  const bool weightsFirst = LAYOUT == WEIGHTS_BY_COLUMN && p.weightsConstant;
+  if (weightsFirst) {
+    NO_UNROLL
+    for (int step = 0; step < T::STAGES - 1 && step < w.steps; step++)
+      Weights::load(p, weights, shared + step * STAGE_BYTES + A_BYTES, w.column, (w.firstStep + step) * STEP_DEPTH);
+  }
+  wait_for_kernel_ahead();
   NO_UNROLL
-  for (int step = 0; step < T::STAGES - 1; step++) fill(step);
+  for (int step = 0; step < T::STAGES - 1; step++) fill(step, !weightsFirst);
 
   const int threadColumn = threadIdx.x % T::THREADS_ACROSS, threadRow = threadIdx.x / T::THREADS_ACROSS;
   float sums[T::EACH_ROWS][T::EACH_COLUMNS];
@@ -59,7 +67,7 @@ DEVICE void product_f32(const ProductParams& p) {
   for (int step = 0; step < w.steps; step++) {
     cp_async_wait<T::STAGES - 2>();
     block_barrier();
-    fill(step + T::STAGES - 1);
+    fill(step + T::STAGES - 1, true);
     const unsigned char* a = shared + step % T::STAGES * STAGE_BYTES;
     const unsigned char* b = a + A_BYTES;
     UNROLL
@@ -104,7 +112,7 @@ DEVICE void product_f32(const ProductParams& p) {
 }
 
 #define SIMT_KERNEL(tile, T, suffix, vector, layout, minBlocks) \
-  KERNEL_BOUNDED(product_f32_##tile##_##suffix, ProductParams, T::THREADS, minBlocks) { product_f32<T, vector, layout>(p); }
+  KERNEL_AHEAD(product_f32_##tile##_##suffix, ProductParams, T::THREADS, minBlocks) { product_f32<T, vector, layout>(p); }
 
 SIMT_KERNEL(128x64, Simt128x64, v16, 16, WEIGHTS_BY_COLUMN, 2)
 SIMT_KERNEL(64x64, Simt64x64, v16, 16, WEIGHTS_BY_COLUMN, 3)

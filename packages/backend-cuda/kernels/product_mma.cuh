@@ -101,17 +101,25 @@ DEVICE void product(const ProductParams& p) {
   InputTile<BYTES, VECTOR, T::TILE_ROWS, T::ROW_BYTES, T::THREADS> rows;
   rows.start(p, w.row);
 
-  const auto fill = [&](int step) {
+  const auto fill = [&](int step, bool withWeights) {
     if (step < w.steps) {
       unsigned char* stage = shared + step % T::STAGES * STAGE_BYTES;
       const int depth = (w.firstStep + step) * STEP_DEPTH;
       rows.load(p, input, stage, depth);
-      Weights::load(p, weights, stage + A_BYTES, w.column, depth);
+      if (withWeights) Weights::load(p, weights, stage + A_BYTES, w.column, depth);
     }
     cp_async_commit();
   };
+  // Constant weights do not wait for the kernel ahead, which writes the input.
+  const bool weightsFirst = LAYOUT == WEIGHTS_BY_COLUMN && p.weightsConstant;
+  if (weightsFirst) {
+    NO_UNROLL
+    for (int step = 0; step < T::STAGES - 1 && step < w.steps; step++)
+      Weights::load(p, weights, shared + step * STAGE_BYTES + A_BYTES, w.column, (w.firstStep + step) * STEP_DEPTH);
+  }
+  wait_for_kernel_ahead();
   NO_UNROLL
-  for (int step = 0; step < T::STAGES - 1; step++) fill(step);
+  for (int step = 0; step < T::STAGES - 1; step++) fill(step, !weightsFirst);
 
   constexpr int WARPS_DOWN = T::TILE_ROWS / T::WARP_ROWS;
   const int warpRow = warp_id() % WARPS_DOWN * T::WARP_ROWS, warpColumn = warp_id() / WARPS_DOWN * T::WARP_COLUMNS;
@@ -128,7 +136,7 @@ DEVICE void product(const ProductParams& p) {
   for (int step = 0; step < w.steps; step++) {
     cp_async_wait<T::STAGES - 2>();
     block_barrier();
-    fill(step + T::STAGES - 1);
+    fill(step + T::STAGES - 1, true);
     const unsigned char* stage = shared + step % T::STAGES * STAGE_BYTES;
     multiply_step<Product, T, LAYOUT>(stage, stage + A_BYTES, warpRow, warpColumn, sums);
   }
@@ -152,4 +160,4 @@ DEVICE void product(const ProductParams& p) {
 
 /** A kernel `product_<type>_<tile>_<suffix>`. */
 #define PRODUCT_KERNEL(type, Product, tile, T, suffix, vector, layout, minBlocks) \
-  KERNEL_BOUNDED(product_##type##_##tile##_##suffix, ProductParams, T::THREADS, minBlocks) { product<Product, T, vector, layout>(p); }
+  KERNEL_AHEAD(product_##type##_##tile##_##suffix, ProductParams, T::THREADS, minBlocks) { product<Product, T, vector, layout>(p); }

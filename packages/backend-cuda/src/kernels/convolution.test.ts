@@ -65,7 +65,10 @@ describe.skipIf(simulatorUnavailable())(
       const [columns] = it.weights
       const weightCount = it.weights.reduce((product, extent) => product * extent, 1)
       const [low, high] = inputDType === 'uint8' ? [0, 255] : [-128, 127]
-      const inputValues = integer ? randomIntegers(size, 1, low, high) : roundedTo(inputDType, randomValues(size, 1))
+      const inputValues =
+        integer || inputDType === 'uint8'
+          ? randomIntegers(size, 1, low, high)
+          : roundedTo(inputDType, randomValues(size, 1))
       const operandValues = it.precision === 'fp16' ? roundedTo('float16', inputValues) : inputValues
       const weightValues = integer
         ? randomIntegers(weightCount, 2, -127, 127)
@@ -232,6 +235,14 @@ describe.skipIf(simulatorUnavailable())(
         weights: [32, 3, 7, 7],
         strides: [2, 2],
         pads: [3, 3, 3, 3],
+      },
+      'fp16 first layer from a uint8 image': {
+        precision: 'fp16',
+        input: [1, 3, 20, 18],
+        inputDType: 'uint8',
+        weights: [16, 3, 3, 3],
+        strides: [2, 2],
+        pads: pad1,
       },
       'fp16 with 5 channels': { precision: 'fp16', input: [1, 5, 9, 9], weights: [7, 5, 3, 3], pads: pad1 },
       'fp16 with 6 channels': { precision: 'fp16', input: [1, 6, 9, 9], weights: [10, 6, 3, 3], pads: pad1 },

@@ -38,7 +38,7 @@ export interface Activation {
 }
 
 /** Codes of how elements are stored, as `epilogue.cuh` has them. */
-export const storageCodes: Readonly<Partial<Record<DType, number>>> = { float32: 0, float16: 1, int8: 2, uint8: 3 }
+const storageCodes: Readonly<Partial<Record<DType, number>>> = { float32: 0, float16: 1, int8: 2, uint8: 3 }
 
 /** real = (stored - zeroPoint) scale */
 export interface Quantization {

@@ -15,7 +15,7 @@ import {
   type ViewOptions,
   valuesOf,
 } from '../testing/view-values.ts'
-import { canMultiply, matrixProduct } from './matrix-product.ts'
+import { canMultiply, matrixProduct, matrixProductTactics } from './matrix-product.ts'
 import { type ProductPrecision, packedDepth, packMatrix, weightDTypes } from './packing.ts'
 
 interface Case {
@@ -124,6 +124,16 @@ describe.skipIf(simulatorUnavailable())(
       { precision: 'int8', size: [0, 5, 10, 36], loader: 'v4' },
       { precision: 'int8', size: [2, 35, 21, 33], b: 'rows', loader: 'any_any' },
     ])('$precision $size by $loader', check)
+
+    test('names every tactic that can run a product', () => {
+      const a = makeView('float16', [4, 50, 32])
+      const b = makeView('float16', [4, 32, 64])
+      const output = makeView('float16', [4, 50, 64])
+      const args = { precision: 'fp16', a, b, packed: false, output, device: testDevice } as const
+      const tactics = matrixProductTactics(args)
+      expect([...tactics].sort()).toEqual(['128x64/v16_depth', '64x32/v16_depth'])
+      for (const tactic of tactics) expect(matrixProduct({ ...args, tactic }).tactic).toBe(tactic)
+    })
 
     test('joins leading axes, turns those that b stays on into rows, and refuses more than two batches', () => {
       const b = makeView('float16', [64, 64])

@@ -7,7 +7,7 @@ export const weightDTypes = { fp32: 'float32', tf32: 'float32', fp16: 'float16',
 /** Arithmetic of a matrix product: operands, and what sums them up (float32, or int32 for int8). */
 export type ProductPrecision = keyof typeof weightDTypes
 
-export type WeightValues = Float32Array | Int8Array
+type WeightValues = Float32Array | Int8Array
 
 const elementBytes = { float32: 4, float16: 2, int8: 1 } as const
 

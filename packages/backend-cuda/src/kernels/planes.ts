@@ -11,7 +11,7 @@ export interface PlaceStrides {
 export const nowhere: PlaceStrides = { image: 0, line: 0, pixel: 0, channel: 0 }
 
 /** Sizes and strides of [N, C, H, W]; a missing H is 1. */
-export interface Planes {
+interface Planes {
   readonly images: number
   readonly channels: number
   readonly height: number

@@ -84,7 +84,7 @@ export const stepsOf = ({ type, depth }: ProductSize, { rowBytes }: Tile): numbe
   Math.ceil(depth / (rowBytes / operandBytes[type]))
 
 /** Tiles of a product, of all of its batch. */
-export const tilesOf = ({ rows, columns, batch }: ProductSize, tile: Tile): number =>
+const tilesOf = ({ rows, columns, batch }: ProductSize, tile: Tile): number =>
   Math.ceil(rows / tile.rows) * Math.ceil(columns / tile.columns) * batch
 
 const splitChoices = [1, 2, 3, 4, 6, 8, 12, 16]

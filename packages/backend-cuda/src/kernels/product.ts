@@ -129,6 +129,7 @@ const layout = structLayout({
   weightsStorage: 'int32',
   outputStorage: 'int32',
   residualStorage: 'int32',
+  weightsConstant: 'int32',
   vectorStores: 'int32',
   ...epilogueFields,
 })
@@ -200,6 +201,7 @@ export function product(args: ProductArgs): Launch {
       ...strideArguments('residual', args.residualPlaces),
       inputStorage: storageOf(input),
       weightsStorage: storageOf(weights),
+      weightsConstant: weights.buffer.kind === 'constant' ? 1 : 0,
       vectorStores: canStoreVectors(args) ? 1 : 0,
     },
     reads: [

@@ -48,7 +48,7 @@ export function quantizeReference(value: number, { scale, zeroPoint }: Quantizat
   return Math.min(Math.max(level, low), low + 255)
 }
 
-export function roundHalfToEven(value: number): number {
+function roundHalfToEven(value: number): number {
   const below = Math.floor(value)
   const rest = value - below
   if (rest !== 0.5) return Math.round(value)
