@@ -14,10 +14,15 @@ export function bytesAs(tensor: Tensor, dtype: DType, order: readonly number[] =
 }
 
 function convertedBytes(tensor: Tensor, dtype: DType): Uint8Array {
-  const values = floatsOf(tensor)
-  if (dtype === 'float32') return bytesOf(Float32Array.from(values))
-  if (dtype !== 'float16') throw new Error(`cannot store ${tensor.dtype} as ${dtype}`)
-  return bytesOf(fromFloat32('float16', Float32Array.from(values, saturated)))
+  if (dtype !== 'float16' && dtype !== 'float32') throw new Error(`cannot store ${tensor.dtype} as ${dtype}`)
+  const values = new Float32Array(tensor.size)
+  values.set(floatsOf(tensor))
+  if (dtype === 'float32') return bytesOf(values)
+  for (let i = 0; i < values.length; i++) {
+    const size = Math.abs(values[i]!)
+    if (size > maxHalf && size < Number.POSITIVE_INFINITY) values[i] = values[i]! > 0 ? maxHalf : -maxHalf
+  }
+  return bytesOf(fromFloat32('float16', values))
 }
 
 function reordered(bytes: Uint8Array, shape: Shape, order: readonly number[]): Uint8Array {
@@ -48,8 +53,4 @@ export function floatsOf(tensor: Tensor): ArrayLike<number> {
 
 export function bytesOf({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Array {
   return new Uint8Array(buffer, byteOffset, byteLength)
-}
-
-function saturated(value: number): number {
-  return Number.isFinite(value) ? Math.max(-maxHalf, Math.min(maxHalf, value)) : value
 }

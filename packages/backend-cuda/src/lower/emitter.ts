@@ -8,16 +8,13 @@ import type { Step } from '../program/program.ts'
 import { type DeviceBuffer, rowMajorStrides, sizeBytesOf, type View } from '../program/view.ts'
 import { bytesAs } from './constant-bytes.ts'
 import type { Facts } from './facts.ts'
-import { axisOrder, hasLayout, type Layout, pixelPitch, stridesFor } from './layout.ts'
+import { axisOrder, denseView, hasLayout, type Layout, pixelPitch, stridesFor } from './layout.ts'
 import type { Destination, Form, Lowering, StepNotes } from './lowering.ts'
-import type { Places } from './places.ts'
+import { Places } from './places.ts'
 import type { Unit } from './unit.ts'
 import { sameView, transposeView } from './views.ts'
 
 const maxTableBytes = 1 << 16
-
-/** Of views that only say how something would lie. */
-const noBuffer: DeviceBuffer = { kind: 'temporary', name: '', sizeBytes: 0 }
 
 /** Collects the steps of a program while units are lowered one after the other. */
 export class Emitter implements Lowering {
@@ -30,10 +27,19 @@ export class Emitter implements Lowering {
   #unit: Unit | undefined
   #temporaries = 0
 
-  constructor(facts: Facts, constants: ConstantStore, places: Places) {
+  /**
+   * @param readers of every value.
+   * @param byHost what the host computes.
+   */
+  constructor(
+    facts: Facts,
+    constants: ConstantStore,
+    readers: ReadonlyMap<Value, readonly Unit[]>,
+    byHost: ReadonlySet<Value>,
+  ) {
     this.facts = facts
     this.#constants = constants
-    this.#places = places
+    this.#places = new Places(facts, readers, byHost, (...form) => this.temporary(...form))
   }
 
   /** Lowers one unit of the device. */
@@ -46,6 +52,11 @@ export class Emitter implements Lowering {
     const missing = outputs.find((output) => !this.#views.has(output))
     if (missing) throw new Error(`${unit.operator} did not define '${missing.name}'`)
     this.#unit = undefined
+  }
+
+  /** The buffer of an output of the model; undefined where the host gives it. */
+  outputView(value: Value): View | undefined {
+    return this.#places.outputView(value)
   }
 
   /** Whether a value lies on the device already. */
@@ -63,7 +74,7 @@ export class Emitter implements Lowering {
   /** Constants are brought into any form once, while a plan is made. */
   #constantIn(value: Value, { dtype = this.facts.storageOf(value), layout = 'row-major' }: Form = {}): View {
     const { shape } = this.facts.type(value)
-    const plain = { buffer: noBuffer, dtype, shape, strides: stridesFor(shape, layout), offset: 0 }
+    const plain = denseView(dtype, shape, layout)
     const order = axisOrder(plain)
     const dense = transposeView(plain, order)
     const packing = hasLayout(plain, 'row-major') ? 'plain' : `axes ${order}`
@@ -99,15 +110,15 @@ export class Emitter implements Lowering {
     const known = copies.find((one) => one.form === form && sameView(one.from, view))
     if (known) return known.to
     const to = this.temporary(dtype, view.shape, layout)
-    this.copy(view, to)
+    this.copy(view, to, 'Copy')
     copies.push({ from: view, form, to })
     return to
   }
 
-  copy(from: View, to: View): void {
+  copy(from: View, to: View, operator = this.#unit?.operator ?? 'Copy'): void {
     if (sizeOf(to.shape) === 0) return
     const precision = from.dtype === to.dtype ? from.dtype : `${from.dtype} to ${to.dtype}`
-    this.emit(copy(from, to), { operator: 'Copy', precision })
+    this.emit(copy(from, to), { operator, precision })
   }
 
   temporary(dtype: DType, shape: Shape, layout: Layout = 'row-major'): View {
@@ -122,8 +133,8 @@ export class Emitter implements Lowering {
     const shape = this.facts.shape(value)
     const fits = (view: View) => view.dtype === dtype && hasLayout(view, layout)
     const accepts = destination.accepts ?? fits
-    const make = (of: Value) => this.temporary(dtype, this.facts.shape(of), layout)
-    for (const place of this.#places.wantedFor(value, make)) if (accepts(place)) return place
+    const like = denseView(dtype, shape, layout)
+    for (const place of this.#places.wantedFor(value, like)) if (accepts(place)) return place
     return this.temporary(dtype, shape, layout)
   }
 
@@ -135,7 +146,7 @@ export class Emitter implements Lowering {
     if (this.#views.has(value)) throw new Error(`'${value.name}' is defined twice`)
     this.#views.set(value, view)
     const output = this.#places.outputView(value)
-    if (output && !sameView(output, view)) this.copy(view, output)
+    if (output && !sameView(output, view)) this.copy(view, output, 'Copy')
   }
 
   pack(value: Value, packing: string, dtype: DType, shape: Shape, make: (tensor: Tensor) => Uint8Array): View {

@@ -1,5 +1,5 @@
-import { type Shape, sizeOf } from '@lowlat/core'
-import { channelsLastStrides, rowMajorStrides, type View } from '../program/view.ts'
+import { type DType, type Shape, sizeOf } from '@lowlat/core'
+import { channelsLastStrides, type DeviceBuffer, rowMajorStrides, type View } from '../program/view.ts'
 
 /** Which axes lie next to which: row-major, channels innermost (NHWC), or axes listed from the outermost to the innermost. */
 export type Layout = 'row-major' | 'channels-last' | readonly number[]
@@ -15,6 +15,13 @@ export function stridesFor(shape: Shape, layout: Layout): number[] {
     step *= shape[axis]!
   }
   return strides
+}
+
+const noBuffer: DeviceBuffer = { kind: 'temporary', name: '', sizeBytes: 0 }
+
+/** A view that only says how a tensor would lie. */
+export function denseView(dtype: DType, shape: Shape, layout: Layout): View {
+  return { buffer: noBuffer, dtype, shape, strides: stridesFor(shape, layout), offset: 0 }
 }
 
 /**

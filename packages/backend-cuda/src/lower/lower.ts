@@ -8,7 +8,6 @@ import { HostModels, hostPart } from './host.ts'
 import type { LowerOptions } from './options.ts'
 import { readersOf, turnsOf } from './order.ts'
 import { partition } from './partition.ts'
-import { Places } from './places.ts'
 import type { Unit } from './unit.ts'
 
 /**
@@ -24,8 +23,7 @@ export function lower(graph: Graph, options: LowerOptions): Program {
   if (hosts.length > 0 && options.hostFallback === 'error') throw refusal(hosts)
   const readers = readersOf(units)
   const byHost = new Set(hosts.flatMap(({ outputs }) => outputs))
-  const places = new Places(facts, readers, byHost)
-  const emitter = new Emitter(facts, options.constants, places)
+  const emitter = new Emitter(facts, options.constants, readers, byHost)
   const inputs = graph.requiredInputs.map((value) => {
     const { dtype, shape } = facts.type(value)
     const view = viewOfBuffer('input', value.name, dtype, shape)
@@ -40,7 +38,7 @@ export function lower(graph: Graph, options: LowerOptions): Program {
   const outputs = graph.outputs.map((value) => {
     // Constants, and what follows from shapes.
     if (!byHost.has(value) && !emitter.isDefined(value)) emitter.define(value, emitter.viewOf(value))
-    const view = places.outputView(value)
+    const view = emitter.outputView(value)
     return view ? { name: value.name, view } : { name: value.name }
   })
   return { inputs, outputs, steps: emitter.steps }

@@ -1,19 +1,31 @@
+import { type DType, type Shape, sizeOf } from '@lowlat/core'
 import type { Value } from '@lowlat/onnx'
 import { rowMajorStrides, sizeBytesOf, type View } from '../program/view.ts'
 import type { Facts } from './facts.ts'
+import { axisOrder, denseView, hasLayout, type Layout } from './layout.ts'
 import type { Unit } from './unit.ts'
 
 /** Where results are wanted: in buffers of outputs, in their slice of a concatenation. */
 export class Places {
   readonly #facts: Facts
+  readonly #make: (dtype: DType, shape: Shape, layout: Layout) => View
   readonly #readers: ReadonlyMap<Value, readonly Unit[]>
   readonly #outputs = new Map<Value, View>()
   /** Results that were placed before their unit is lowered, because what they consist of is. */
   readonly #reserved = new Map<Value, View>()
 
-  /** @param byHost outputs that the host gives; no kernel writes them. */
-  constructor(facts: Facts, readers: ReadonlyMap<Value, readonly Unit[]>, byHost: ReadonlySet<Value>) {
+  /**
+   * @param byHost outputs that the host gives; no kernel writes them.
+   * @param make allocates a temporary.
+   */
+  constructor(
+    facts: Facts,
+    readers: ReadonlyMap<Value, readonly Unit[]>,
+    byHost: ReadonlySet<Value>,
+    make: (dtype: DType, shape: Shape, layout: Layout) => View,
+  ) {
     this.#facts = facts
+    this.#make = make
     this.#readers = readers
     for (const value of facts.graph.outputs) {
       if (byHost.has(value)) continue
@@ -30,21 +42,22 @@ export class Places {
 
   /**
    * Places where the value would save a copy, best first.
-   * @param make allocates the result of an operator that consists of its inputs, in the form that its first input wants.
+   * @param like how it would lie in a buffer of its own: results that consist of several inputs get memory of this form.
    */
-  *wantedFor(value: Value, make: (of: Value) => View): Generator<View> {
+  *wantedFor(value: Value, like: View): Generator<View> {
     const reserved = this.#reserved.get(value)
     if (reserved) yield reserved
     const output = this.#outputs.get(value)
+    const fits = output?.dtype === like.dtype && hasLayout(output, axisOrder(like))
     // What others read as well lies as they like it, and is copied.
-    if (output && value.uses.length === 1) yield output
+    if (output && (value.uses.length === 1 || fits)) yield output
     for (const unit of this.#arrangers(value)) {
-      const [result] = unit.outputs
       const [node] = unit.nodes
-      const place = this.#reserved.get(result!) ?? this.#placeOf(result!, make, unit.rule!.gathers === true)
-      if (!place || (value.uses.length > 1 && place.dtype !== this.#facts.storageOf(value))) continue
-      const index = node!.inputs.indexOf(value)
-      const own = unit.rule!.placeOf!(node!, index, place, this.#facts)
+      const { arrangement } = unit.rule!
+      const place = this.#placeOf(unit, like)
+      // Others would read what is cast for the place.
+      if (!place || (value.uses.length > 1 && place.dtype !== like.dtype)) continue
+      const own = arrangement!.inputIn(node!, node!.inputs.indexOf(value), place, this.#facts)
       if (own) yield own
     }
   }
@@ -55,20 +68,25 @@ export class Places {
    */
   #arrangers(value: Value): Unit[] {
     const units = (this.#readers.get(value) ?? []).filter(({ rule, outputs }) => {
-      return rule?.placeOf && outputs.length === 1 && (rule.gathers || value.uses.length === 1)
+      if (!rule?.arrangement || outputs.length !== 1) return false
+      return !rule.arrangement.outputOf || value.uses.length === 1
     })
-    const size = (unit: Unit) => sizeBytesOf('int8', this.#facts.shape(unit.outputs[0]!))
+    const size = (unit: Unit) => sizeOf(this.#facts.shape(unit.outputs[0]!))
     return units.sort((a, b) => size(b) - size(a))
   }
 
-  #placeOf(value: Value, make: (of: Value) => View, always: boolean): View | undefined {
-    let place: View | undefined
-    for (const one of this.wantedFor(value, make)) {
-      place = one
-      break
-    }
-    if (!place && always) place = make(value)
-    if (place) this.#reserved.set(value, place)
+  /** Where the result of a unit that arranges elements goes; what consists of several inputs gets memory now. */
+  #placeOf({ outputs, nodes, rule }: Unit, like: View): View | undefined {
+    const [result] = outputs
+    const reserved = this.#reserved.get(result!)
+    if (reserved) return reserved
+    const { outputOf } = rule!.arrangement!
+    const shape = this.#facts.shape(result!)
+    const form = outputOf ? outputOf(nodes[0]!, like, this.#facts) : denseView(like.dtype, shape, axisOrder(like))
+    if (!form) return undefined
+    const { value: wanted } = this.wantedFor(result!, form).next()
+    const place = wanted ?? (outputOf ? undefined : this.#make(like.dtype, shape, axisOrder(like)))
+    if (place) this.#reserved.set(result!, place)
     return place
   }
 }

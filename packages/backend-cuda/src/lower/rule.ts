@@ -13,17 +13,20 @@ export interface Rule {
   supports(node: Node, facts: Facts): string | undefined
   /** Whether it gives something even where an input has no elements; other such nodes run on the host. */
   readonly takesEmpty?: boolean
-  /**
-   * Where input `index` would have to lie so that the only output lies in `place`, without a copy; undefined where that
-   * cannot be. Of rules that only arrange elements.
-   */
-  placeOf?(node: Node, index: number, place: View, facts: Facts): View | undefined
-  /** With `placeOf`: whether the result gets its memory before its inputs are computed, so that they are written into it. */
-  readonly gathers?: boolean
+  /** Of rules that only arrange elements, with one output. */
+  readonly arrangement?: Arrangement
   /** Of rules that compute element by element: what lets neighbouring nodes share a kernel. */
   readonly elementwise?: Elementwise
   /** Emits the steps and defines every output that is read. */
   lower(node: Node, context: Lowering): void
+}
+
+/** How the output of an operator that only arranges elements lies in terms of its inputs. */
+export interface Arrangement {
+  /** Where input `index` would have to lie so that the output lies in `place`, without a copy; undefined where it cannot. */
+  inputIn(node: Node, index: number, place: View, facts: Facts): View | undefined
+  /** The output as a view of its only input; undefined where it is none. Absent where it has several. */
+  outputOf?(node: Node, input: View, facts: Facts): View | undefined
 }
 
 /** By operator: 'Conv', 'com.microsoft:Gelu'. */

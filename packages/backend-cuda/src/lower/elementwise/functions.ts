@@ -37,9 +37,11 @@ const clip: Rule = elementwiseRule({
     }
     const [low, high] = [bound(1, 'min'), bound(2, 'max')]
     const x = builder.operand(inputOf(node))
-    if (low && high) return builder.apply('clip', x, low, high)
-    if (low) return builder.apply('max', x, low)
-    return high ? builder.apply('min', x, high) : x
+    const isOrdered = low?.kind === 'constant' && high?.kind === 'constant' && low.value <= high.value
+    if (isOrdered) return builder.apply('clip', x, low, high)
+    // The upper bound wins where they cross.
+    const raised = low ? builder.apply('max', x, low) : x
+    return high ? builder.apply('min', raised, high) : raised
   },
 })
 

@@ -1,4 +1,4 @@
-import type { Node } from '@lowlat/onnx'
+import type { Node, Value } from '@lowlat/onnx'
 import type { View } from '../../program/view.ts'
 import type { Facts } from '../facts.ts'
 import { axisOrder } from '../layout.ts'
@@ -35,18 +35,25 @@ function joined(views: readonly View[], axis: number): View | undefined {
   return { ...first, shape: first.shape.with(axis, size) }
 }
 
+const imageOperators: ReadonlySet<string> = new Set(['Conv', 'ConvTranspose', 'MaxPool', 'AveragePool'])
+
+/** Whether a reader would copy it to channels-last otherwise. */
+function isReadAsImage(value: Value): boolean {
+  return value.uses.some((use) => use.kind === 'node' && imageOperators.has(use.node.opType))
+}
+
 /** Parts whose producers could not write straight into the result are copied there. */
 const concat: Rule = {
   supports: () => undefined,
   takesEmpty: true,
-  gathers: true,
-  placeOf: (node, index, place, facts) => partsOf(node, place, facts)[index],
+  arrangement: { inputIn: (node, index, place, facts) => partsOf(node, place, facts)[index] },
   lower(node, context) {
     const { facts } = context
     const output = outputOf(node)
     const axis = axisOf(node, facts)
     const views = node.inputs.map((_, index) => context.viewOf(inputOf(node, index)))
-    const place = context.destinationFor(output, { layout: axisOrder(views[0]!), accepts: () => true })
+    const layout = isReadAsImage(output) ? 'channels-last' : axisOrder(views[0]!)
+    const place = context.destinationFor(output, { layout, accepts: () => true })
     const parts = partsOf(node, place, facts)
     const inPlace = parts.filter((part, index) => sameView(part, views[index]!)).length
     // All lie side by side elsewhere, for example in a larger concatenation.

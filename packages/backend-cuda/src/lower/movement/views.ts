@@ -25,7 +25,10 @@ export function lowerReshape(context: Lowering, source: View, node: Node): void 
 /** Operators whose result has the elements of the first input in the same order. */
 const reshape: Rule = {
   supports: () => undefined,
-  placeOf: (node, _index, place, facts) => reshapeView(place, facts.shape(inputOf(node))),
+  arrangement: {
+    inputIn: (node, _index, place, facts) => reshapeView(place, facts.shape(inputOf(node))),
+    outputOf: (node, input, facts) => reshapeView(input, facts.shape(outputOf(node))),
+  },
   lower: (node, context) => lowerReshape(context, context.viewOf(inputOf(node)), node),
 }
 
@@ -43,14 +46,13 @@ function orderOf(node: Node, facts: Facts): readonly number[] {
   return node.ints('perm', [...new Array(length).keys()].reverse())
 }
 
+const inverse = (order: readonly number[]): number[] => order.map((_, axis) => order.indexOf(axis))
+
 const transpose: Rule = {
   supports: () => undefined,
-  placeOf(node, _index, place, facts) {
-    const order = orderOf(node, facts)
-    return transposeView(
-      place,
-      order.map((_, axis) => order.indexOf(axis)),
-    )
+  arrangement: {
+    inputIn: (node, _index, place, facts) => transposeView(place, inverse(orderOf(node, facts))),
+    outputOf: (node, input, facts) => transposeView(input, orderOf(node, facts)),
   },
   lower(node, context) {
     context.define(outputOf(node), transposeView(context.viewOf(inputOf(node)), orderOf(node, context.facts)))
