@@ -111,6 +111,8 @@ Fiber* acquire_fiber(void (*entry)()) {
     free_fibers = fiber->next_free;
   else
     fiber = create_fiber();
+  // Frames were left behind on it, not returned from.
+  unpoison(fiber->stack, fiber->stack_bytes);
   prepare(fiber, entry);
   return fiber;
 }
@@ -120,8 +122,6 @@ void release_fiber(Fiber* fiber) {
   fiber->fake_stack = nullptr;
   free_fibers = fiber;
 }
-
-void forget_frames(Fiber* fiber) { unpoison(fiber->stack, fiber->stack_bytes); }
 
 #ifdef CUDA_SIM_ASAN
 

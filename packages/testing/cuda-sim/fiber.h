@@ -19,8 +19,6 @@ struct Fiber {
 Fiber* acquire_fiber(void (*entry)());
 /** Back to the pool, whatever frames are left on its stack. It may be the running fiber if it switches away at once. */
 void release_fiber(Fiber* fiber);
-/** Frames on the stack were abandoned, not returned from: clears what AddressSanitizer knows of them. */
-void forget_frames(Fiber* fiber);
 /** Saves where execution is into `from` and resumes `to`; returns when `from` is resumed. */
 void switch_fiber(Fiber* from, Fiber* to);
 /** First thing in an entry: completes the switch for AddressSanitizer. */

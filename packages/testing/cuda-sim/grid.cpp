@@ -179,7 +179,6 @@ void Grid::abandon() {
       Fiber* fiber = block->threads[i].fiber;
       if (!fiber) continue;
       block->threads[i].fiber = nullptr;
-      forget_frames(fiber);
       release_fiber(fiber);
     }
     free_blocks.push_back(block);

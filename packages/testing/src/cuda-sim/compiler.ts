@@ -34,7 +34,7 @@ export function compilerIdentity(): string {
 export function compilerFlags(sanitize: boolean): string[] {
   const flags = [
     '-std=c++17',
-    '-O2',
+    sanitize ? '-O1' : '-O2',
     '-march=native',
     '-fPIC',
     '-g1',
