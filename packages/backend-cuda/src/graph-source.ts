@@ -11,7 +11,7 @@ import {
   type ModelDescription,
 } from '@lowlat/onnx'
 
-export interface GraphSource {
+interface GraphSource {
   readonly graph: Graph
   readonly description: ModelDescription
   /** Files beside the model that hold weights. */

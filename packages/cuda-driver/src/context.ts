@@ -87,12 +87,19 @@ export class CudaContext implements Disposable {
     throw this.library.error(call, result, about)
   }
 
-  /** Frees a native object. What belongs to a lost device went with it. @throws BackendError. */
+  /**
+   * Frees a native object. Of a lost device nothing can be freed but by ending the process, so that failures say nothing
+   * new. @throws BackendError.
+   */
   release(name: CallName, handle: number): void {
-    if (this.#lost) return
     const current = this.library.try('cuCtxSetCurrent', this.#handle)
-    const result = current === cuResult.success ? this.library.try(name, handle) : current
-    if (result === cuResult.success || result === cuResult.deinitialized) return // the process is ending
+    const result = this.library.try(name, handle)
+    this.#checkRelease('cuCtxSetCurrent', current)
+    this.#checkRelease(name, result)
+  }
+
+  #checkRelease(name: CallName, result: number): void {
+    if (this.#lost || result === cuResult.success || result === cuResult.deinitialized) return // the process is ending
     if (isLost(result)) this.#lost = true
     else throw this.library.error(name, result)
   }
@@ -150,8 +157,8 @@ export class CudaContext implements Disposable {
   dispose(): void {
     if (this.#disposed) return
     this.#disposed = true
-    if (!this.#lost)
-      this.check('cuDevicePrimaryCtxRelease_v2', this.library.try('cuDevicePrimaryCtxRelease_v2', this.device.ordinal))
+    const { library, device } = this
+    this.#checkRelease('cuDevicePrimaryCtxRelease_v2', library.try('cuDevicePrimaryCtxRelease_v2', device.ordinal))
   }
 
   [Symbol.dispose](): void {

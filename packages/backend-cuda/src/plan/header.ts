@@ -103,7 +103,7 @@ export function checkFacts(made: PlanFacts, here: PlanFacts): void {
   if (made.tf32 !== here.tf32) throw stalePlan('tf32', here.tf32, made.tf32)
 }
 
-export function stalePlan(what: string, expected: unknown, received: unknown): ModelError {
+function stalePlan(what: string, expected: unknown, received: unknown): ModelError {
   return new ModelError('PLAN_STALE', {
     message: `Expected a plan of the CUDA backend with ${what} ${String(expected)}, got one with ${String(received)}.`,
     remedy: 'Compile the model again, on this machine and with these options.',
