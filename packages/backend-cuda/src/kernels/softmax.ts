@@ -1,5 +1,9 @@
-import type { Launch } from '../program/launch.ts'
+import { type Launch, pointerTo } from '../program/launch.ts'
+import { structLayout } from '../program/struct.ts'
 import type { View } from '../program/view.ts'
+import { elementCode } from './elements.ts'
+import { broadcastStrides } from './iteration.ts'
+import { rowFields, rowWork } from './rows.ts'
 
 export interface SoftmaxArgs {
   /** float32 or float16, any strides. */
@@ -12,4 +16,34 @@ export interface SoftmaxArgs {
   readonly logarithm?: boolean
 }
 
-export declare function softmax(args: SoftmaxArgs): Launch
+export const softmaxLayout = structLayout({
+  input: 'pointer',
+  output: 'pointer',
+  inputType: 'int32',
+  outputType: 'int32',
+  logarithm: 'int32',
+  ...rowFields(2),
+})
+
+export function softmax({ input, output, axes, logarithm = false }: SoftmaxArgs): Launch {
+  const operands = [input.strides, broadcastStrides(output, input.shape)]
+  const work = rowWork({ shape: input.shape, axes, operands, maxThreads: 512, valueBytes: 4 })
+  return {
+    kernel: 'softmax',
+    layout: softmaxLayout,
+    grid: work.grid,
+    threads: work.threads,
+    sharedBytes: work.sharedBytes,
+    arguments: {
+      input: pointerTo(input),
+      output: pointerTo(output),
+      inputType: elementCode(input),
+      outputType: elementCode(output),
+      logarithm: logarithm ? 1 : 0,
+      ...work.arguments,
+    },
+    reads: [input.buffer],
+    writes: [output.buffer],
+    tactic: work.tactic,
+  }
+}
