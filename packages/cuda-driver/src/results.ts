@@ -57,7 +57,7 @@ const unavailable: ReadonlySet<number> = new Set([
 
 export const isLost = (result: number): boolean => lost.has(result)
 
-export interface FailedCall {
+interface FailedCall {
   /** The driver's function: 'cuLaunchKernel'. */
   readonly call: string
   readonly result: number

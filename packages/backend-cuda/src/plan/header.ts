@@ -66,7 +66,7 @@ export function encodeHeader(header: PlanHeader): Uint8Array {
 const dataStart = (headerBytes: number) => Math.ceil((PREAMBLE_BYTES + headerBytes) / 4096) * 4096
 
 /** Reads `sizeBytes` bytes at `offset` of a plan; shorter where the plan ends. */
-export type ReadPlan = (offset: number, sizeBytes: number) => Promise<Uint8Array>
+type ReadPlan = (offset: number, sizeBytes: number) => Promise<Uint8Array>
 
 /**
  * @param sizeBytes of the whole plan.

@@ -7,7 +7,7 @@ import { Checksum } from './checksum.ts'
 import { encodeHeader, type PlanFacts } from './header.ts'
 import type { PackingStore } from './packing-store.ts'
 
-export interface PlanParts {
+interface PlanParts {
   readonly facts: PlanFacts
   readonly precision: Precision
   /** As it is lowered. */
