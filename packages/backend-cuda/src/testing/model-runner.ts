@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { createBackend as createCpuBackend } from '@lowlat/backend-cpu'
-import { type Backend, createSession, type Feeds, type Fetches, type Shape } from '@lowlat/core'
+import { type Backend, createSession, type Feeds, type Fetches, type Session, type Shape } from '@lowlat/core'
 import { type CudaContext, type CudaModule, openDriver } from '@lowlat/cuda-driver'
 import { graphFromOnnx, onnxFromGraph } from '@lowlat/onnx'
 import { buildSimulator } from '@lowlat/testing'
@@ -13,9 +13,10 @@ import { executeProgram } from './execute-program.ts'
 import { testDevice } from './facts.ts'
 import { MemoryConstants } from './memory-constants.ts'
 
-export interface ModelRun {
+/** A model that was lowered for the shapes of some feeds. */
+export interface LoweredModel {
   readonly program: Program
-  readonly fetches: Fetches
+  readonly constants: MemoryConstants
 }
 
 /** Lowers models and runs their programs on the simulator, and the same models on the CPU backend to compare with. */
@@ -38,8 +39,8 @@ export class ModelRunner implements Disposable {
     this.#module = context.loadModule(image)
   }
 
-  /** What the lowering makes of a model, without running it. */
-  lower(model: Uint8Array, feeds: Feeds, options: Partial<LowerOptions> = {}): [Program, MemoryConstants] {
+  /** What the lowering makes of a model whose inputs have the shapes of these feeds. */
+  lower(model: Uint8Array, feeds: Feeds, options: Partial<LowerOptions> = {}): LoweredModel {
     const inputShapes = Object.fromEntries(
       Object.entries(feeds).map(([name, { shape }]): [string, Shape] => [name, shape]),
     )
@@ -54,26 +55,20 @@ export class ModelRunner implements Disposable {
       tf32: false,
       ...options,
     })
-    return [program, constants]
+    return { program, constants }
   }
 
-  async run(model: Uint8Array, feeds: Feeds, options: Partial<LowerOptions> = {}): Promise<ModelRun> {
-    const [program, { bytes: constants }] = this.lower(model, feeds, options)
-    const execution = { context: this.#context, module: this.#module, constants, host: this.#host }
-    const { fetches } = await executeProgram(program, feeds, execution)
-    return { program, fetches }
+  async run({ program, constants }: LoweredModel, feeds: Feeds): Promise<Fetches> {
+    const host = this.#host
+    const options = { context: this.#context, module: this.#module, constants: constants.bytes, host }
+    const { fetches } = await executeProgram(program, feeds, options)
+    return fetches
   }
 
-  /** Results of the CPU backend. */
-  async reference(model: Uint8Array, feeds: Feeds): Promise<Fetches> {
-    const options = {
-      backend: this.#host,
-      cache: false,
-      warmup: false,
-      backendOptions: { cpu: { placement: 'inline' } },
-    }
-    await using session = await createSession(model, options)
-    return session.run(feeds)
+  /** The model on the CPU backend. */
+  openReference(model: Uint8Array): Promise<Session> {
+    const backendOptions = { cpu: { placement: 'inline' } }
+    return createSession(model, { backend: this.#host, cache: false, warmup: false, backendOptions })
   }
 
   [Symbol.dispose](): void {

@@ -7,7 +7,7 @@ import { activateReference } from './int8-reference.ts'
 
 /**
  * Computes a graph with Q/DQ as the integer definition says, node by node and unfused: sums of integers are exact, every
- * other step rounds to float32. Conv, Gemm and MatMul of dequantized operands, activations, and what `evaluateNode` covers.
+ * other step rounds to float32. Conv, Gemm and MatMul of dequantized operands, rectifiers, global averages, a final softmax, and what `evaluateNode` covers.
  */
 export function quantizedReference(graph: Graph, feeds: Feeds): ReadonlyMap<Value, Tensor> {
   const shapes = Object.fromEntries(Object.entries(feeds).map(([name, { shape }]): [string, Shape] => [name, shape]))
@@ -35,6 +35,16 @@ export function quantizedReference(graph: Graph, feeds: Feeds): ReadonlyMap<Valu
           : ({ kind: 'clip', alpha: bound(1, -Infinity), beta: bound(2, Infinity) } as const)
       const values = first!.toFloat32().map((x) => activateReference(x, activation))
       known.set(output!, new Tensor('float32', first!.shape, values))
+    } else if (node.opType === 'GlobalAveragePool') {
+      const inner = first!.shape.slice(2).reduce((product, size) => product * size, 1)
+      const values = first!.toFloat32()
+      const shape = facts.shape(output!)
+      const means = new Float32Array(values.length / inner).map((_, index) => {
+        return values.subarray(index * inner, (index + 1) * inner).reduce((sum, value) => sum + value, 0) / inner
+      })
+      known.set(output!, new Tensor('float32', shape, means))
+    } else if (node.opType === 'Softmax') {
+      known.set(output!, new Tensor('float32', first!.shape, softmax(first!)))
     } else {
       const [result] = evaluateNode(node, inputs) ?? []
       if (!result) throw new Error(`no reference for ${node.opType}`)
@@ -102,6 +112,23 @@ export function quantizedReference(graph: Graph, feeds: Feeds): ReadonlyMap<Valu
     })
     return finish(node, sums, (index) => index % columns)
   }
+}
+
+/** Over the last axis. */
+function softmax(tensor: Tensor): Float32Array {
+  const size = tensor.shape.at(-1)!
+  const values = tensor.toFloat32()
+  const result = new Float32Array(values.length)
+  for (let start = 0; start < values.length; start += size) {
+    const row = values.subarray(start, start + size)
+    const exponentials = Array.from(row, (value) => Math.exp(value - Math.max(...row)))
+    const sum = exponentials.reduce((total, value) => total + value, 0)
+    result.set(
+      exponentials.map((value) => value / sum),
+      start,
+    )
+  }
+  return result
 }
 
 type Four = readonly [number, number, number, number]

@@ -156,10 +156,11 @@ describe.skipIf(unavailable)(`quantized layers on the simulator${unavailable}`, 
       }),
     )
     const model = onnxFromGraph(g.graph)
-    const { program, fetches } = await runner.run(model, feeds, { precision })
+    const lowered = runner.lower(model, feeds, { precision })
+    const fetches = await runner.run(lowered, feeds)
     const graph = graphFromOnnx(model)
     const expected = quantizedReference(graph, feeds).get(graph.outputs[0]!)!
-    const operators = program.steps.map((step) => (step.kind === 'kernel' ? step.operator : 'host'))
+    const operators = lowered.program.steps.map((step) => (step.kind === 'kernel' ? step.operator : 'host'))
     return { operators, actual: fetches[y.name]!, expected }
   }
 

@@ -167,9 +167,11 @@ describe.skipIf(unavailable)(`layers on the simulator${unavailable}`, () => {
         return [name, new Tensor('float32', shape, random.normals(data, 1))]
       }),
     )
-    const { program, fetches } = await runner.run(model, feeds, { precision })
-    const expected = (await runner.reference(model, feeds))[y.name]!
-    const operators = program.steps.map((step) => (step.kind === 'kernel' ? step.operator : 'host'))
+    const lowered = runner.lower(model, feeds, { precision })
+    const fetches = await runner.run(lowered, feeds)
+    await using reference = await runner.openReference(model)
+    const expected = (await reference.run(feeds))[y.name]!
+    const operators = lowered.program.steps.map((step) => (step.kind === 'kernel' ? step.operator : 'host'))
     return { operators, actual: fetches[y.name]!, expected }
   }
 
