@@ -1,6 +1,7 @@
-import { mkdirSync, readdirSync, renameSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { buildOnce } from './cache.ts'
 import { compile, compilerFlags, compilerIdentity, simulatorUnavailable } from './compiler.ts'
 import { testsOnGpu } from './hardware.ts'
 import { compilationKey, contentKey } from './sources.ts'
@@ -38,37 +39,44 @@ export async function buildSimulator({ kernels, sanitize = false }: SimulatorSou
   if (reason) throw new Error(reason)
   mkdirSync(cacheFolder, { recursive: true })
   const sources = readdirSync(simulatorFolder).filter((name) => name.endsWith('.cpp'))
-  const driver = await link(
-    'libcuda-sim',
-    sources.map((name) => join(simulatorFolder, name)),
-    [],
-    sanitize,
+  const driver = await link({
+    name: 'libcuda-sim',
+    sources: sources.map((name) => join(simulatorFolder, name)),
+    flags: compilerFlags('simulator', sanitize),
+    includePath: [],
     // Kernels that run must outlive whoever loaded the driver.
-    ['-pthread', '-ldl', '-Wl,-z,nodelete', '-Wl,--no-undefined'],
-  )
+    libraries: ['-pthread', '-ldl', '-Wl,-z,nodelete', '-Wl,--no-undefined'],
+  })
   const paths = kernels.map((path) => resolve(path))
-  const includePath = [simulatorFolder, ...new Set(paths.map((path) => dirname(path)))]
-  const library = await link('kernels', paths, includePath, sanitize, [driver])
+  const library = await link({
+    name: 'kernels',
+    sources: paths,
+    flags: compilerFlags('kernels', sanitize),
+    includePath: [simulatorFolder, ...new Set(paths.map((path) => dirname(path)))],
+    libraries: [driver],
+  })
   const imagePath = library.replace(/\.so$/, '.image')
-  writeAtomically(imagePath, `cuda-sim-module:${library}\0`)
+  await buildOnce(imagePath, async (partial) => writeFileSync(partial, `cuda-sim-module:${library}\0`))
   return { driverPath: driver, imagePath }
 }
 
-/** One shared library of these sources, each an object file of its own. */
-async function link(
-  name: string,
-  sources: readonly string[],
-  includePath: readonly string[],
-  sanitize: boolean,
-  libraries: readonly string[],
-): Promise<string> {
-  const flags = [...compilerFlags(sanitize), ...includePath.map((folder) => `-I${folder}`)]
+interface Library {
+  readonly name: string
+  readonly sources: readonly string[]
+  readonly flags: readonly string[]
+  readonly includePath: readonly string[]
+  readonly libraries: readonly string[]
+}
+
+/** One shared library of these sources, each compiled by itself. */
+async function link({ name, sources, flags, includePath, libraries }: Library): Promise<string> {
+  const allFlags = [...flags, ...includePath.map((folder) => `-I${folder}`)]
   const identity = compilerIdentity()
   const objects = await Promise.all(
     sources.map(async (source) => {
-      const key = compilationKey(source, includePath, [...flags, identity])
+      const key = compilationKey(source, includePath, [...allFlags, identity])
       const object = join(cacheFolder, `${basename(source).replace(/\W/g, '-')}-${key}.o`)
-      await compile(object, [...flags, '-x', 'c++', '-c', source])
+      await compile(object, [...allFlags, '-x', 'c++', '-c', source])
       return object
     }),
   )
@@ -76,10 +84,4 @@ async function link(
   const sanitizers = flags.filter((flag) => flag.startsWith('-fsanitize'))
   await compile(library, ['-shared', ...sanitizers, ...objects, ...libraries])
   return library
-}
-
-function writeAtomically(path: string, text: string): void {
-  const partial = `${path}.${process.pid}`
-  writeFileSync(partial, text)
-  renameSync(partial, path)
 }

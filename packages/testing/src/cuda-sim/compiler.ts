@@ -1,7 +1,6 @@
 import { execFile, spawnSync } from 'node:child_process'
-import { randomUUID } from 'node:crypto'
-import { existsSync, renameSync, rmSync } from 'node:fs'
 import { promisify } from 'node:util'
+import { buildOnce } from './cache.ts'
 import { testsOnGpu } from './hardware.ts'
 
 const execute = promisify(execFile)
@@ -24,17 +23,22 @@ export function simulatorUnavailable(): string | undefined {
   return compilerVersion() ? undefined : 'the CUDA simulator needs g++, which is not installed'
 }
 
+let identity: string | undefined
+
 /** What results depend on beside the sources: compiler and processor (-march=native). */
 export function compilerIdentity(): string {
-  const target = spawnSync('g++', ['-march=native', '-Q', '--help=target'], { encoding: 'utf8', env }).stdout
-  return `${compilerVersion()}\n${target}`
+  identity ??= `${compilerVersion()}\n${spawnSync('g++', ['-march=native', '-Q', '--help=target'], { encoding: 'utf8', env }).stdout}`
+  return identity
 }
 
-/** Only fma_rn may fuse; kernels reinterpret memory as the device allows. */
-export function compilerFlags(sanitize: boolean): string[] {
+/**
+ * Only fma_rn may fuse; kernels reinterpret memory as the device allows. The simulator's own loops are worth vectorising, the
+ * many instances of kernels are worth compiling quickly.
+ */
+export function compilerFlags(of: 'simulator' | 'kernels', sanitize: boolean): string[] {
   const flags = [
     '-std=c++17',
-    sanitize ? '-O1' : '-O2',
+    sanitize ? '-O1' : of === 'simulator' ? '-O3' : '-O2',
     '-march=native',
     '-fPIC',
     '-g1',
@@ -55,16 +59,15 @@ const waiting: (() => void)[] = []
 export async function compile(output: string, args: readonly string[]): Promise<void> {
   if (free > 0) free--
   else await new Promise<void>((resolve) => waiting.push(resolve))
-  // Named apart, so that builds of several processes do not meet.
-  const partial = `${output}.${randomUUID()}`
   try {
-    if (existsSync(output)) return
-    await execute('g++', [...args, '-o', partial], { maxBuffer: 16 << 20, env })
-    renameSync(partial, output)
-  } catch (error) {
-    rmSync(partial, { force: true })
-    const { stderr } = error as { stderr?: string }
-    throw new Error(`g++ ${args.join(' ')} failed:\n${stderr || String(error)}`, { cause: error })
+    await buildOnce(output, async (partial) => {
+      try {
+        await execute('g++', [...args, '-o', partial], { maxBuffer: 16 << 20, env })
+      } catch (error) {
+        const { stderr } = error as { stderr?: string }
+        throw new Error(`g++ ${args.join(' ')} failed:\n${stderr || String(error)}`, { cause: error })
+      }
+    })
   } finally {
     const next = waiting.shift()
     if (next) next()
