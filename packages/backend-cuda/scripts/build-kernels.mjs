@@ -58,9 +58,12 @@ export function parseResources(log) {
   const kernels = {}
   const entry =
     /entry function '(\w+)' for 'sm_(\d+)'[\s\S]*?(\d+) bytes stack frame, (\d+) bytes spill stores[\s\S]*?Used (\d+) registers/g
-  for (const [, name, architecture, stack, spill, registers] of log.matchAll(entry)) {
-    kernels[name] ??= {}
-    kernels[name][architecture] = { registers: +registers, stackBytes: +stack, spillBytes: +spill }
+  for (const match of log.matchAll(entry)) {
+    const [, name = '', architecture = '', stack, spill, registers] = match
+    kernels[name] = {
+      ...kernels[name],
+      [architecture]: { registers: Number(registers), stackBytes: Number(stack), spillBytes: Number(spill) },
+    }
   }
   return kernels
 }

@@ -30,21 +30,19 @@ export interface ConvolutionArgs {
   readonly device: DeviceFacts
   /** One of `convolutionTactics`; chosen by shape and device if absent. */
   readonly tactic?: string | undefined
-  /** Where several blocks share a tile (`splitWorkspace` says how large): see there. */
-  readonly workspace?: SplitWorkspace | undefined
-}
-
-/** Scratch memory of products whose depth is split over several blocks; may be shared by all launches of a stream. */
-export interface SplitWorkspace {
-  /** float32; contents do not matter. */
-  readonly partials: View
-  /** int32, zeros before the first launch and after every one. */
-  readonly counters: View
+  /**
+   * Whether several blocks may share a tile, each with a part of the depth; true if absent. The program then needs
+   * `withSplitCounters`.
+   */
+  readonly splitDepth?: boolean | undefined
 }
 
 /** A depthwise convolution: C groups of one channel, M = C. */
-export type DepthwiseArgs = Omit<ConvolutionArgs, 'group' | 'weights' | 'workspace'> & {
-  /** As `packDepthwiseWeights` made it: [kernel elements, C]. */
+export type DepthwiseArgs = Omit<ConvolutionArgs, 'group' | 'weights' | 'splitDepth'> & {
+  /**
+   * As `packDepthwiseWeights` made it: [kernel elements, C]; for int8 also two such matrices, one below the other, whose
+   * sums are the weights.
+   */
   readonly weights: View
 }
 
@@ -64,7 +62,8 @@ export interface MatrixProductArgs {
   readonly epilogue?: Epilogue | undefined
   readonly device: DeviceFacts
   readonly tactic?: string | undefined
-  readonly workspace?: SplitWorkspace | undefined
+  /** As for a convolution. */
+  readonly splitDepth?: boolean | undefined
 }
 
 /** softmax(query keyT scale + mask) value, the softmax over the keys. */

@@ -15,10 +15,11 @@ import {
   type ViewOptions,
   valuesOf,
 } from '../testing/view-values.ts'
-import { convolution, convolutionTactics, splitWorkspaceSize } from './convolution.ts'
+import { convolution, convolutionTactics } from './convolution.ts'
 import type { ConvolutionArgs } from './convolution-args.ts'
 import type { Epilogue } from './epilogue.ts'
 import { type ProductPrecision, packConvolutionWeights, packedConvolutionShape, weightDTypes } from './packing.ts'
+import { splitCounters } from './split-counters.ts'
 
 interface Case {
   readonly precision: ProductPrecision
@@ -42,7 +43,7 @@ interface Case {
   readonly tactic?: string
   /** Run so many times: splits must leave the workspace as they found it. */
   readonly runs?: number
-  readonly workspace?: boolean
+  readonly splitDepth?: boolean
 }
 
 const storageOf = { fp32: 'float32', tf32: 'float32', fp16: 'float16', int8: 'int8' } as const
@@ -140,11 +141,7 @@ describe.skipIf(simulatorUnavailable())(
           operation: it.multiplies ? 'multiply' : 'add',
         },
       }
-      const splits = splitWorkspaceSize(testDevice)
-      const workspace = it.workspace
-        ? { partials: makeView('float32', [splits.partials]), counters: makeView('int32', [splits.counters]) }
-        : undefined
-      if (workspace) contents.set(workspace.counters.buffer, new Uint8Array(splits.counters * 4))
+      contents.set(splitCounters, new Uint8Array(splitCounters.sizeBytes))
       const args: ConvolutionArgs = {
         precision: it.precision,
         input,
@@ -159,7 +156,7 @@ describe.skipIf(simulatorUnavailable())(
         epilogue,
         device: testDevice,
         tactic: it.tactic,
-        workspace,
+        splitDepth: it.splitDepth,
       }
       const launch = convolution(args)
       if (it.tactic) expect(launch.tactic).toBe(it.tactic)
@@ -167,7 +164,7 @@ describe.skipIf(simulatorUnavailable())(
         Array.from({ length: it.runs ?? 1 }, () => launch),
         contents,
       )
-      if (workspace) expect(written.get(workspace.counters.buffer)!.every((byte) => byte === 0)).toBe(true)
+      expect(written.get(splitCounters)?.some((byte) => byte !== 0)).not.toBe(true)
 
       const expected: EpilogueReference = {
         bias,
@@ -382,7 +379,7 @@ describe.skipIf(simulatorUnavailable())(
       check({ precision: 'fp32', ...large, tactic: `${tile}/v16` }),
     )
 
-    const deep = { input: [1, 128, 7, 7], weights: [64, 128, 3, 3], pads: pad1, workspace: true, runs: 2 } as const
+    const deep = { input: [1, 128, 7, 7], weights: [64, 128, 3, 3], pads: pad1, runs: 2 } as const
     test.each([2, 3])('splits the depth in %i', (splits) => {
       check({ precision: 'fp16', ...deep, tactic: `64x32/v16/split${splits}` })
       check({ precision: 'int8', ...deep, outputDType: 'int8', tactic: `32x32/v16/split${splits}` })
@@ -393,7 +390,7 @@ describe.skipIf(simulatorUnavailable())(
       expect(() => check({ precision: 'fp16', ...deep, tactic: '64x32/v16/split9' })).toThrow(
         /^No tactic 64x32.v16.split9/,
       )
-      expect(() => check({ precision: 'fp16', ...deep, workspace: false, tactic: '64x32/v16/split2' })).toThrow(
+      expect(() => check({ precision: 'fp16', ...deep, splitDepth: false, tactic: '64x32/v16/split2' })).toThrow(
         'No tactic',
       )
     })
@@ -411,6 +408,7 @@ describe.skipIf(simulatorUnavailable())(
         padsBefore: [1, 1],
         group: 1,
         device: testDevice,
+        splitDepth: false,
       })
       expect([...tactics].sort()).toEqual(tiles.map((tile) => `${tile}/v16`).sort())
     })

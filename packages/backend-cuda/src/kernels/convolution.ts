@@ -1,4 +1,3 @@
-import type { DeviceFacts } from '../program/constants.ts'
 import type { Launch } from '../program/launch.ts'
 import type { ConvolutionArgs } from './convolution-args.ts'
 import { packedDepth } from './packing.ts'
@@ -13,11 +12,6 @@ export function convolution(args: ConvolutionArgs): Launch {
 /** Names of the kernels that can compute this convolution, best guess first: `tactic` takes one of them. */
 export function convolutionTactics(args: ConvolutionArgs): string[] {
   return productTacticNames(productOf(args))
-}
-
-/** Elements of a workspace with which every layer of a network that gains by it can split its depth. */
-export function splitWorkspaceSize({ multiprocessors }: DeviceFacts): { partials: number; counters: number } {
-  return { partials: multiprocessors * 4 * 64 * 64, counters: multiprocessors * 4 }
 }
 
 function productOf(args: ConvolutionArgs): ProductArgs {
@@ -42,7 +36,7 @@ function productOf(args: ConvolutionArgs): ProductArgs {
     epilogue,
     device: args.device,
     tactic: args.tactic,
-    workspace: args.workspace,
+    splitDepth: args.splitDepth,
     batch: [1, group],
     images: output.images,
     lines: output.height,

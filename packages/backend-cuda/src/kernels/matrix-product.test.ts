@@ -17,6 +17,7 @@ import {
 } from '../testing/view-values.ts'
 import { canMultiply, matrixProduct, matrixProductTactics } from './matrix-product.ts'
 import { type ProductPrecision, packedDepth, packMatrix, weightDTypes } from './packing.ts'
+import { splitCounters } from './split-counters.ts'
 
 interface Case {
   readonly precision: ProductPrecision
@@ -52,6 +53,7 @@ describe.skipIf(simulatorUnavailable())(
       const shared = form === 'packed'
       const bValues = values((shared ? 1 : items) * depth * columns, 2)
       const contents = new Map<DeviceBuffer, Uint8Array>()
+      contents.set(splitCounters, new Uint8Array(splitCounters.sizeBytes))
       const upload = (view: View, elements: ArrayLike<number>) => {
         contents.set(view.buffer, bytesOf(view, elements))
         return view
@@ -129,7 +131,7 @@ describe.skipIf(simulatorUnavailable())(
       const a = makeView('float16', [4, 50, 32])
       const b = makeView('float16', [4, 32, 64])
       const output = makeView('float16', [4, 50, 64])
-      const args = { precision: 'fp16', a, b, packed: false, output, device: testDevice } as const
+      const args = { precision: 'fp16', a, b, packed: false, output, device: testDevice, splitDepth: false } as const
       const tactics = matrixProductTactics(args)
       expect([...tactics].sort()).toEqual(['128x64/v16_depth', '64x32/v16_depth'])
       for (const tactic of tactics) expect(matrixProduct({ ...args, tactic }).tactic).toBe(tactic)

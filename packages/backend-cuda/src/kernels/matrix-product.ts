@@ -56,7 +56,7 @@ function productOf(args: MatrixProductArgs): ProductArgs {
     epilogue,
     device: args.device,
     tactic: args.tactic,
-    workspace: args.workspace,
+    splitDepth: args.splitDepth,
     batch: [outer.extent, inner.extent],
     images: images.extent,
     lines: lines.extent,

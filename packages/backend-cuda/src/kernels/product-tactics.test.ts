@@ -1,6 +1,13 @@
 import { describe, expect, test } from 'vitest'
 import { testDevice } from '../testing/facts.ts'
-import { estimateCycles, type ProductSize, productTactics, sharedBytesOf, stepsOf } from './product-tactics.ts'
+import {
+  estimateCycles,
+  type ProductSize,
+  partialBytesOf,
+  productTactics,
+  sharedBytesOf,
+  stepsOf,
+} from './product-tactics.ts'
 
 const layer = (rows: number, columns: number, depth: number, type: ProductSize['type'] = 'f16'): ProductSize => ({
   type,
@@ -10,35 +17,31 @@ const layer = (rows: number, columns: number, depth: number, type: ProductSize['
   depth,
   batch: 1,
 })
-const workspace = { partials: 132 * 4 * 64 * 64, counters: 132 * 4 }
 
 describe('productTactics', () => {
   test('takes large tiles for large layers and small ones, split in depth, for small layers', () => {
-    const [large] = productTactics(layer(100_000, 256, 1152), testDevice, workspace)
+    const [large] = productTactics(layer(100_000, 256, 1152), testDevice, true)
     expect([large!.tile.rows, large!.splits]).toEqual([128, 1])
-    const [small] = productTactics(layer(49, 512, 4608), testDevice, workspace)
+    const [small] = productTactics(layer(49, 512, 4608), testDevice, true)
     expect(small!.tile.rows * small!.tile.columns).toBeLessThanOrEqual(64 * 64)
     expect(small!.splits).toBeGreaterThan(1)
   })
 
-  test('splits only with a workspace that holds all parts, and gives every part a step', () => {
+  test('splits only where that is allowed, into few enough parts, and gives every part a step', () => {
     const size = layer(49, 512, 4608)
-    expect(productTactics(size, testDevice, undefined).every(({ splits }) => splits === 1)).toBe(true)
-    expect(productTactics(size, testDevice, { partials: 0, counters: 1000 }).every(({ splits }) => splits === 1)).toBe(
-      true,
-    )
-    expect(productTactics(size, testDevice, { partials: 1e9, counters: 1 }).every(({ splits }) => splits === 1)).toBe(
-      true,
-    )
-    for (const { tile, splits } of productTactics(size, testDevice, workspace)) {
-      const steps = stepsOf(size, tile)
-      expect(Math.ceil(steps / splits) * (splits - 1)).toBeLessThan(steps)
+    expect(productTactics(size, testDevice, false).every(({ splits }) => splits === 1)).toBe(true)
+    const many = productTactics(layer(100_000, 512, 4608), testDevice, true)
+    expect(many.every(({ splits }) => splits === 1)).toBe(true)
+    for (const tactic of productTactics(size, testDevice, true)) {
+      const steps = stepsOf(size, tactic.tile)
+      expect(Math.ceil(steps / tactic.splits) * (tactic.splits - 1)).toBeLessThan(steps)
+      expect(partialBytesOf(size, tactic)).toBeLessThanOrEqual(32 << 20)
     }
   })
 
   test('leaves out what the shared memory of the device does not hold', () => {
     const turing = { ...testDevice, computeCapability: 75, multiprocessors: 40, sharedBytesPerBlock: 64 << 10 }
-    const tactics = productTactics(layer(1000, 256, 512), turing, undefined)
+    const tactics = productTactics(layer(1000, 256, 512), turing, false)
     expect(tactics.length).toBeGreaterThan(0)
     for (const { tile } of tactics) expect(sharedBytesOf(tile)).toBeLessThanOrEqual(64 << 10)
     expect(tactics.some(({ tile }) => tile.name === '128x128')).toBe(false)
@@ -46,7 +49,7 @@ describe('productTactics', () => {
 
   test('orders by estimated time', () => {
     const size = layer(784, 128, 1152, 's8')
-    const cycles = productTactics(size, testDevice, workspace).map((tactic) => estimateCycles(size, tactic, testDevice))
+    const cycles = productTactics(size, testDevice, true).map((tactic) => estimateCycles(size, tactic, testDevice))
     expect(cycles).toEqual([...cycles].sort((one, other) => one - other))
   })
 })

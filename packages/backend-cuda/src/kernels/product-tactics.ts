@@ -1,4 +1,5 @@
 import type { DeviceFacts } from '../program/constants.ts'
+import { splitTiles } from './split-counters.ts'
 
 /** How a product's operands are read; part of a kernel's name. */
 export type Loader = 'v16' | 'v16_depth' | 'v4' | 'any' | 'any_any'
@@ -87,15 +88,16 @@ export const stepsOf = ({ type, depth }: ProductSize, { rowBytes }: Tile): numbe
 const tilesOf = ({ rows, columns, batch }: ProductSize, tile: Tile): number =>
   Math.ceil(rows / tile.rows) * Math.ceil(columns / tile.columns) * batch
 
+/** Memory for the sums that the blocks of a split tile leave to the last of them. */
+export const partialBytesOf = (size: ProductSize, { tile, splits }: Tactic): number =>
+  tilesOf(size, tile) * splits * tile.rows * tile.columns * 4
+
 const splitChoices = [1, 2, 3, 4, 6, 8, 12, 16]
 const leastStepsPerSplit = 2
+const mostPartialBytes = 32 << 20
 
 /** What can compute the product, best first by `estimateCycles`. */
-export function productTactics(
-  size: ProductSize,
-  device: DeviceFacts,
-  workspace: { partials: number; counters: number } | undefined,
-): Tactic[] {
+export function productTactics(size: ProductSize, device: DeviceFacts, splitDepth: boolean): Tactic[] {
   const tiles = (size.type === 'f32' ? simtTiles : tensorCoreTiles)[size.loader]
   return tiles
     .filter((tile) => sharedBytesOf(tile) <= device.sharedBytesPerBlock)
@@ -106,9 +108,13 @@ export function productTactics(
         // No split may be left without a step.
         const splits = choice === 1 ? 1 : Math.ceil(steps / Math.ceil(steps / choice))
         if (splits !== choice) return []
-        const fits =
-          workspace && count <= workspace.counters && count * splits * tile.rows * tile.columns <= workspace.partials
-        return splits === 1 || (fits && steps / splits >= leastStepsPerSplit) ? [{ tile, splits }] : []
+        const tactic = { tile, splits }
+        const canSplit =
+          splitDepth &&
+          count <= splitTiles &&
+          steps / splits >= leastStepsPerSplit &&
+          partialBytesOf(size, tactic) <= mostPartialBytes
+        return splits === 1 || canSplit ? [tactic] : []
       })
     })
     .map((tactic) => ({ tactic, cycles: estimateCycles(size, tactic, device) }))

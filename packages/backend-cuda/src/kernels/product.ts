@@ -1,8 +1,7 @@
 import type { DeviceFacts } from '../program/constants.ts'
 import { type Launch, pointerTo } from '../program/launch.ts'
 import { structLayout } from '../program/struct.ts'
-import { bytesPerElement, type View } from '../program/view.ts'
-import type { SplitWorkspace } from './convolution-args.ts'
+import { bytesPerElement, type DeviceBuffer, type View } from '../program/view.ts'
 import { divisorArguments } from './division.ts'
 import { type Epilogue, epilogueArguments, epilogueFields, epilogueReads, storageOf } from './epilogue.ts'
 import type { ProductPrecision } from './packing.ts'
@@ -14,12 +13,14 @@ import {
   type OperandType,
   operandBytes,
   type ProductSize,
+  partialBytesOf,
   productTactics,
   sharedBytesOf,
   stepsOf,
   type Tactic,
   tacticName,
 } from './product-tactics.ts'
+import { splitCounters } from './split-counters.ts'
 
 /** Elements from one product of a batch to the next, on both levels of the batch. */
 export type BatchStrides = readonly [outer: number, inner: number]
@@ -36,7 +37,7 @@ export interface ProductArgs {
   readonly epilogue: Epilogue
   readonly device: DeviceFacts
   readonly tactic?: string | undefined
-  readonly workspace?: SplitWorkspace | undefined
+  readonly splitDepth?: boolean | undefined
   readonly batch: readonly [outer: number, inner: number]
   readonly images: number
   readonly lines: number
@@ -137,7 +138,7 @@ const layout = structLayout({
 export { layout as productLayout }
 
 export function product(args: ProductArgs): Launch {
-  const { input, weights, output, epilogue, workspace } = args
+  const { input, weights, output, epilogue } = args
   const size = productSize(args)
   const tactic = chooseTactic(args, size)
   const { tile, splits } = tactic
@@ -149,7 +150,9 @@ export function product(args: ProductArgs): Launch {
   ] as const
   if (grid[1] > 65535 || grid[2] > 65535) throw new Error(`A grid of ${grid.join(' x ')} blocks is too large.`)
   checkReach(args)
-  const split = splits > 1 ? workspace : undefined
+  const partials: DeviceBuffer | undefined =
+    splits > 1 ? { kind: 'temporary', name: 'partial sums', sizeBytes: partialBytesOf(size, tactic) } : undefined
+  const shared = partials ? [partials, splitCounters] : []
   return {
     kernel: kernelName(size, tactic),
     layout,
@@ -164,8 +167,8 @@ export function product(args: ProductArgs): Launch {
       }),
       input: pointerTo(input),
       weights: pointerTo(weights),
-      partials: split && pointerTo(split.partials),
-      counters: split && pointerTo(split.counters),
+      partials: partials && { buffer: partials, offsetBytes: 0 },
+      counters: partials && { buffer: splitCounters, offsetBytes: 0 },
       inputOuter: args.inputBatch[0],
       inputInner: args.inputBatch[1],
       weightsOuter: args.weightsBatch[0],
@@ -204,13 +207,8 @@ export function product(args: ProductArgs): Launch {
       weightsConstant: weights.buffer.kind === 'constant' ? 1 : 0,
       vectorStores: canStoreVectors(args) ? 1 : 0,
     },
-    reads: [
-      input.buffer,
-      weights.buffer,
-      ...epilogueReads(epilogue),
-      ...(split ? [split.partials.buffer, split.counters.buffer] : []),
-    ],
-    writes: [output.buffer, ...(split ? [split.partials.buffer, split.counters.buffer] : [])],
+    reads: [input.buffer, weights.buffer, ...epilogueReads(epilogue), ...shared],
+    writes: [output.buffer, ...shared],
     tactic: tacticName(size, tactic),
   }
 }
@@ -221,12 +219,8 @@ export function productTacticNames(args: ProductArgs): string[] {
   return tacticsOf(args, size).map((tactic) => tacticName(size, tactic))
 }
 
-function tacticsOf({ device, workspace }: ProductArgs, size: ProductSize): Tactic[] {
-  const capacity = workspace && {
-    partials: workspace.partials.shape[0]!,
-    counters: workspace.counters.shape[0]!,
-  }
-  return productTactics(size, device, capacity)
+function tacticsOf({ device, splitDepth = true }: ProductArgs, size: ProductSize): Tactic[] {
+  return productTactics(size, device, splitDepth)
 }
 
 function chooseTactic(args: ProductArgs, size: ProductSize): Tactic {

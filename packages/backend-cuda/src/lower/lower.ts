@@ -1,5 +1,6 @@
 import { ModelError } from '@lowlat/core'
 import { type Graph, inferTypes, type Value } from '@lowlat/onnx'
+import { withSplitCounters } from '../kernels/split-counters.ts'
 import type { HostStep, Program } from '../program/program.ts'
 import { chainElementwise } from './elementwise/chains.ts'
 import { Emitter, viewOfBuffer } from './emitter.ts'
@@ -41,7 +42,7 @@ export function lower(graph: Graph, options: LowerOptions): Program {
     const view = emitter.outputView(value)
     return view ? { name: value.name, view } : { name: value.name }
   })
-  return { inputs, outputs, steps: emitter.steps }
+  return { inputs, outputs, steps: withSplitCounters(emitter.steps) }
 }
 
 function hostStep(
