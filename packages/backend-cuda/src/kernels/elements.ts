@@ -1,4 +1,4 @@
-import type { DType } from '@lowlat/core'
+import { allocate, type DType, dtypes, Tensor } from '@lowlat/core'
 import type { View } from '../program/view.ts'
 
 /** How elements are stored: `ElementType` of elements.cuh. */
@@ -23,4 +23,14 @@ export function elementCode({ dtype, buffer }: View): number {
   const code = elementCodes[dtype]
   if (code === undefined) throw new Error(`Kernels do not compute with ${dtype} ('${buffer.name}').`)
   return code
+}
+
+/** The bytes of one element. */
+export function elementBits(dtype: DType, value: number): Uint8Array {
+  const { kind, bits } = dtypes[dtype]
+  if (kind === 'float' && bits < 64) return Tensor.fromFloat32(dtype, [1], Float32Array.of(value)).bytes
+  const element = allocate(dtype, 1)
+  if (element instanceof BigInt64Array || element instanceof BigUint64Array) element[0] = BigInt(value)
+  else element[0] = value
+  return new Uint8Array(element.buffer)
 }

@@ -1,5 +1,6 @@
 import type { Launch } from '../program/launch.ts'
 import type { View } from '../program/view.ts'
+import { indexed } from './indexed.ts'
 
 /**
  * Writes updates over `output`, which holds the data already (copy it there before). Without reduction; where an index
@@ -13,7 +14,18 @@ export interface ScatterElementsArgs {
   readonly axis: number
 }
 
-export declare function scatterElements(args: ScatterElementsArgs): Launch
+export function scatterElements({ updates, indices, output, axis }: ScatterElementsArgs): Launch {
+  return indexed({
+    kind: 'scatter',
+    chosen: output,
+    listed: updates,
+    indices,
+    shape: indices.shape,
+    chosenStrides: output.strides.with(axis, 0),
+    indexStrides: indices.strides,
+    coordinates: [axis],
+  })
+}
 
 export interface ScatterNdArgs {
   /** [..., ...output after the coordinates] */
@@ -23,4 +35,18 @@ export interface ScatterNdArgs {
   readonly output: View
 }
 
-export declare function scatterNd(args: ScatterNdArgs): Launch
+export function scatterNd({ updates, indices, output }: ScatterNdArgs): Launch {
+  const places = indices.shape.slice(0, -1)
+  const count = indices.shape.at(-1)!
+  return indexed({
+    kind: 'scatter',
+    chosen: output,
+    listed: updates,
+    indices,
+    shape: [...places, ...output.shape.slice(count)],
+    chosenStrides: [...places.map(() => 0), ...output.strides.slice(count)],
+    indexStrides: [...indices.strides.slice(0, -1), ...output.strides.slice(count).map(() => 0)],
+    coordinates: Array.from({ length: count }, (_, index) => index),
+    coordinateStep: indices.strides.at(-1)!,
+  })
+}
