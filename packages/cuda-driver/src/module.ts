@@ -51,6 +51,7 @@ export class Kernel {
   readonly #module: CudaModule
   readonly #handle: number
   #maxSharedBytes = DEFAULT_SHARED_BYTES
+  #loaded = false
 
   /** @throws BackendError. */
   constructor(module: CudaModule, name: string) {
@@ -79,6 +80,17 @@ export class Kernel {
   activeBlocks(threads: number, sharedBytes: number): number {
     this.#allowShared(sharedBytes)
     return this.#context.out32('cuOccupancyMaxActiveBlocksPerMultiprocessor', this.#handle, threads, sharedBytes)
+  }
+
+  /**
+   * Loads its code, which the driver puts off until it is needed, and asks for shared memory. Neither is for a stream that
+   * is being captured. @throws BackendError.
+   */
+  prepare(sharedBytes: number): void {
+    this.#allowShared(sharedBytes)
+    // Asking for attributes loads the code (NVIDIA's guide on lazy loading).
+    if (!this.#loaded) void this.registers
+    this.#loaded = true
   }
 
   /** Starts it on a stream. @throws BackendError when it cannot be started; what goes wrong later, the stream reports. */

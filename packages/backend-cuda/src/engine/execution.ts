@@ -40,6 +40,7 @@ export class Execution {
     this.#lease = lease
     this.prepared = lease.value
     this.recorder = recorder
+    recorder.prepare()
     const { graphs, resources } = acquire((resources) => {
       const graphs = new Map<DevicePhase, CudaGraphExec>()
       for (const phase of this.#devicePhases()) graphs.set(phase, resources.own(this.#capture(phase)))

@@ -12,6 +12,7 @@ import type { Workspace } from './workspace.ts'
 const counter: DeviceBuffer = { kind: 'temporary', name: 'counter', sizeBytes: 4 }
 const flag: DeviceBuffer = { kind: 'output', name: 'flag', sizeBytes: 4 }
 const word = (buffer: DeviceBuffer): View => ({ buffer, dtype: 'uint32', shape: [1], strides: [1], offset: 0 })
+const signalLaunch = signal({ counter: word(counter), target: word(flag) })
 
 /** Gives the phases of a prepared program to the stream of a workspace, be it to run them or to capture them. */
 export class Recorder {
@@ -33,6 +34,14 @@ export class Recorder {
     this.#constantAddress = constantAddress
   }
 
+  /** Makes all kernels ready, before a stream is captured. @throws BackendError. */
+  prepare(): void {
+    for (const step of this.#prepared.program.steps) {
+      if (step.kind === 'kernel') this.#module.kernel(step.launch.kernel).prepare(step.launch.sharedBytes)
+    }
+    this.#module.kernel(signalLaunch.kernel).prepare(signalLaunch.sharedBytes)
+  }
+
   /** @param between called before the copies to the device, before each kernel, after the last one, and at the end. */
   phase({ uploads, steps, downloads }: DevicePhase, isFirst: boolean, between: () => void = () => {}): void {
     const { stream, staging } = this.#workspace
@@ -52,7 +61,7 @@ export class Recorder {
     }
     if (usesStatus) this.#workspace.downloadStatus()
     between()
-    this.#launch(signal({ counter: word(counter), target: word(flag) }))
+    this.#launch(signalLaunch)
   }
 
   #launch(launch: Launch): void {
