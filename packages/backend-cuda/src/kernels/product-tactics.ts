@@ -16,6 +16,8 @@ export interface Tile {
   /** Depth that one step takes, in bytes of an operand's row. */
   readonly rowBytes: number
   readonly stages: number
+  /** What one warp computes of it. */
+  readonly warp: readonly [rows: number, columns: number]
 }
 
 export interface Tactic {
@@ -35,15 +37,21 @@ export interface ProductSize {
 
 export const operandBytes: Readonly<Record<OperandType, number>> = { f32: 4, tf32: 4, f16: 2, s8: 1, u8: 1 }
 
-function tile(rows: number, columns: number, threads: number, rowBytes: number, stages: number): Tile {
-  return { name: `${rows}x${columns}`, rows, columns, threads, rowBytes, stages }
+function tile(
+  [rows, columns]: readonly [number, number],
+  warp: readonly [number, number],
+  rowBytes: number,
+  stages: number,
+): Tile {
+  const threads = 32 * (rows / warp[0]) * (columns / warp[1])
+  return { name: `${rows}x${columns}`, rows, columns, threads, rowBytes, stages, warp }
 }
 
-const large = [tile(128, 128, 256, 64, 4), tile(128, 64, 128, 64, 4)]
-const middle = tile(64, 64, 128, 128, 3)
-const small = tile(64, 32, 128, 128, 4)
-const smallest = tile(32, 32, 128, 128, 4)
-const short = [tile(64, 64, 128, 64, 2), tile(64, 32, 128, 64, 2)]
+const large = [tile([128, 128], [64, 32], 64, 4), tile([128, 64], [64, 32], 64, 4)]
+const middle = tile([64, 64], [32, 32], 128, 3)
+const small = tile([64, 32], [32, 16], 128, 4)
+const smallest = tile([32, 32], [16, 16], 128, 4)
+const short = [tile([64, 64], [32, 32], 64, 2), tile([64, 32], [32, 16], 64, 2)]
 
 const tensorCoreTiles: Readonly<Record<Loader, readonly Tile[]>> = {
   v16: [...large, middle, small, smallest],
@@ -53,10 +61,14 @@ const tensorCoreTiles: Readonly<Record<Loader, readonly Tile[]>> = {
   any_any: [short[1]!],
 }
 
-const simt = { large: tile(128, 64, 128, 64, 4), middle: tile(64, 64, 128, 64, 4), small: tile(64, 32, 128, 64, 4) }
+const simt = {
+  large: tile([128, 64], [32, 64], 64, 4),
+  middle: tile([64, 64], [16, 64], 64, 4),
+  small: tile([64, 32], [16, 32], 64, 4),
+}
 
 const simtTiles: Readonly<Record<Loader, readonly Tile[]>> = {
-  v16: [simt.large, simt.middle, simt.small, tile(32, 32, 64, 64, 4)],
+  v16: [simt.large, simt.middle, simt.small, tile([32, 32], [16, 32], 64, 4)],
   v16_depth: [simt.middle],
   v4: [],
   any: [simt.middle, simt.small],
@@ -125,6 +137,7 @@ export function productTactics(size: ProductSize, device: DeviceFacts, splitDept
 // Rough figures of one multiprocessor of Hopper; only their ratios matter here.
 const productsPerCycle: Readonly<Record<OperandType, number>> = { f32: 128, tf32: 350, f16: 700, s8: 1400, u8: 1400 }
 const bytesPerCycle = 40
+const sharedBytesPerCycle = 128
 /** From issuing a step's copies to having multiplied it, when nothing else is in the way. */
 const stepLatency = 220
 const startCycles = 900
@@ -132,9 +145,9 @@ const splitCycles = 1500
 const sharedBytesPerMultiprocessor = 200 * 1024
 const threadsPerMultiprocessor = 1024
 
-/** Cycles from the first block's start to the last one's end. */
-export function estimateCycles(size: ProductSize, { tile, splits }: Tactic, device: DeviceFacts): number {
-  const blocks = tilesOf(size, tile) * splits
+/** Cycles from the first block's start to the last one's end: full multiprocessors first, then what is left. */
+export function estimateCycles(size: ProductSize, tactic: Tactic, { multiprocessors }: DeviceFacts): number {
+  const { tile, splits } = tactic
   const resident = Math.max(
     1,
     Math.min(
@@ -142,16 +155,26 @@ export function estimateCycles(size: ProductSize, { tile, splits }: Tactic, devi
       Math.floor(threadsPerMultiprocessor / tile.threads),
     ),
   )
-  const together = Math.min(resident, Math.ceil(blocks / device.multiprocessors))
-  const rounds = Math.ceil(blocks / (device.multiprocessors * together))
+  const blocks = tilesOf(size, tile) * splits
+  const rounds = Math.floor(blocks / (multiprocessors * resident))
+  const left = Math.ceil((blocks - rounds * multiprocessors * resident) / multiprocessors)
+  return rounds * roundCycles(size, tactic, resident) + (left > 0 ? roundCycles(size, tactic, left) : 0)
+}
+
+/** Cycles of so many blocks at once on one multiprocessor. */
+function roundCycles(size: ProductSize, { tile, splits }: Tactic, together: number): number {
   const products = (tile.rows * tile.columns * tile.rowBytes) / operandBytes[size.type]
+  // Every warp reads its own rows and columns of a step, after they were written once.
+  const warps = tile.threads / 32
+  const moved = (warps * (tile.warp[0] + tile.warp[1]) + tile.rows + tile.columns) * tile.rowBytes
   const gathered = size.loader.startsWith('any') ? 4 : 1
   const step = Math.max(
     stepLatency,
     (together * products) / productsPerCycle[size.type],
+    (together * moved) / sharedBytesPerCycle,
     (together * gathered * (tile.rows + tile.columns) * tile.rowBytes) / bytesPerCycle,
   )
   const finish = (together * tile.rows * tile.columns * 4) / bytesPerCycle
   const combine = splits === 1 ? 0 : splitCycles + splits * 60
-  return rounds * (startCycles + Math.ceil(stepsOf(size, tile) / splits) * step + finish + combine)
+  return startCycles + Math.ceil(stepsOf(size, tile) / splits) * step + finish + combine
 }
