@@ -1,13 +1,13 @@
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { packageFolder } from '../package-folder.ts'
 import { buildOnce } from './cache.ts'
 import { compile, compilerFlags, compilerIdentity, simulatorUnavailable } from './compiler.ts'
 import { testsOnGpu } from './hardware.ts'
 import { compilationKey, contentKey } from './sources.ts'
 
-const simulatorFolder = fileURLToPath(new URL('../../cuda-sim', import.meta.url))
-const cacheFolder = fileURLToPath(new URL('../../../../node_modules/.cache/lowlat-cuda-sim', import.meta.url))
+const simulatorFolder = join(packageFolder, 'cuda-sim')
+const cacheFolder = join(packageFolder, '../../node_modules/.cache/lowlat-cuda-sim')
 
 export interface SimulatorSources {
   /** Paths of .cu files. Their folders are searched for headers, and the simulator's own. */
@@ -26,7 +26,7 @@ export interface BuiltSimulator {
   readonly imagePath: string
 }
 
-const prebuiltKernels = fileURLToPath(new URL('../../../backend-cuda/prebuilt/kernels.fatbin', import.meta.url))
+const prebuiltKernels = join(packageFolder, '../backend-cuda/prebuilt/kernels.fatbin')
 
 /**
  * Builds the simulator of the CUDA driver and these kernels for it, unless they are in the cache under `node_modules/.cache`.

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
+import { join } from 'node:path'
 import koffi, { type LibraryHandle } from 'koffi'
+import { packageFolder } from '../package-folder.ts'
 import { buildSimulator } from './build.ts'
 import { simulatorUnavailable } from './compiler.ts'
 import { SimulatorControl } from './control.ts'
@@ -100,7 +101,7 @@ const signatures: Readonly<Record<string, readonly string[]>> = {
   cuGraphUpload: [h, h],
 }
 
-export interface KernelCall {
+interface KernelCall {
   readonly kernel: string
   readonly grid?: readonly [number, number, number]
   readonly threads?: number
@@ -119,9 +120,7 @@ export class Harness {
 
   /** Builds the simulator and the fixtures of these names. */
   static async build(...fixtures: string[]): Promise<Harness> {
-    const kernels = fixtures.map((name) =>
-      fileURLToPath(new URL(`../../cuda-sim/fixtures/${name}.cu`, import.meta.url)),
-    )
+    const kernels = fixtures.map((name) => join(packageFolder, `cuda-sim/fixtures/${name}.cu`))
     const { driverPath, imagePath } = await buildSimulator({ kernels, sanitize: isSanitized() })
     return new Harness(driverPath, readFileSync(imagePath))
   }
