@@ -27,6 +27,7 @@ struct DepthwiseParams {
   int32_t width;
   int32_t kernelHeight;
   int32_t kernelWidth;
+  int32_t summands;
   int32_t strideHeight;
   int32_t strideWidth;
   int32_t dilationHeight;
@@ -128,8 +129,16 @@ DEVICE void depthwise(const DepthwiseParams& p) {
     for (int tapX = 0; tapX < p.kernelWidth; tapX++) {
       Sum w[4];
       // Weights are packed without gaps, so that four of them are aligned only if their number is a multiple of four.
-      Channels::load(w, p.weights, int64_t(tapY * p.kernelWidth + tapX) * p.channels + channel, 1, count, count == 4 && p.channels % 4 == 0,
-                     p.weightsStorage);
+      const bool vectorWeights = count == 4 && p.channels % 4 == 0;
+      const int tap = tapY * p.kernelWidth + tapX;
+      Channels::load(w, p.weights, int64_t(tap) * p.channels + channel, 1, count, vectorWeights, p.weightsStorage);
+      if (p.summands == 2) {
+        Sum second[4];
+        const int other = p.kernelHeight * p.kernelWidth + tap;
+        Channels::load(second, p.weights, int64_t(other) * p.channels + channel, 1, count, vectorWeights, p.weightsStorage);
+        UNROLL
+        for (int c = 0; c < 4; c++) w[c] += second[c];
+      }
       UNROLL
       for (int i = 0; i < PIXELS; i++) {
         const int inputX = firstX + i * p.strideWidth + tapX * p.dilationWidth;
@@ -146,19 +155,11 @@ DEVICE void depthwise(const DepthwiseParams& p) {
   }
   const int64_t output = int64_t(image) * p.outputImage + int64_t(y) * p.outputLine + int64_t(channel) * p.outputChannel;
   const int64_t residual = int64_t(image) * p.residualImage + int64_t(y) * p.residualLine + int64_t(channel) * p.residualChannel;
-  // One copy of the code that finishes: the places take turns.
-  NO_UNROLL
-  for (int i = 0; i < PIXELS && x + i < p.lineWidth; i++) {
-    Sum now[4];
-    UNROLL
-    for (int c = 0; c < 4; c++) {
-      now[c] = sums[0][c];
-      UNROLL
-      for (int next = 1; next < PIXELS; next++) sums[next - 1][c] = sums[next][c];
-    }
-    finish_4(p, now, channel, count, output + int64_t(x + i) * p.outputPixel, residual + int64_t(x + i) * p.residualPixel,
-             p.vectorStores && count == 4);
-  }
+  FourPlaces places[PIXELS];
+  UNROLL
+  for (int i = 0; i < PIXELS; i++)
+    places[i] = FourPlaces{output + int64_t(x + i) * p.outputPixel, residual + int64_t(x + i) * p.residualPixel, x + i < p.lineWidth};
+  finish(p, sums, load_channels(p, channel, count), places, count, p.vectorStores && count == 4);
 }
 
 #define DEPTHWISE_KERNEL(type, Channels, pixels) \

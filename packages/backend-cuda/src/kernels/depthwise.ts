@@ -31,6 +31,7 @@ const layout = structLayout({
   width: 'int32',
   kernelHeight: 'int32',
   kernelWidth: 'int32',
+  summands: 'int32',
   strideHeight: 'int32',
   strideWidth: 'int32',
   dilationHeight: 'int32',
@@ -108,6 +109,7 @@ export function depthwiseConvolution(args: DepthwiseArgs): Launch {
       width: input.width,
       kernelHeight,
       kernelWidth,
+      summands: weights.shape[0]! / (kernelHeight * kernelWidth),
       strideHeight,
       strideWidth,
       dilationHeight,
@@ -148,7 +150,8 @@ function checkOperands({ precision, input, weights, output }: DepthwiseArgs, tap
       : input.dtype === 'float32' || input.dtype === 'float16'
   if (!inputFits || weights.dtype !== weightDTypes[precision])
     throw new Error(`No ${precision} depthwise convolution of ${input.dtype} and ${weights.dtype}.`)
-  if (rows !== taps || columns !== channels || weights.strides[0] !== columns || output.shape[1] !== channels)
+  const rowsFit = rows === taps || (precision === 'int8' && rows === 2 * taps)
+  if (!rowsFit || columns !== channels || weights.strides[0] !== columns || output.shape[1] !== channels)
     throw new Error(
       `A depthwise convolution of [${input.shape}] to [${output.shape}] wants weights [${taps}, ${channels}], got [${weights.shape}].`,
     )

@@ -6,8 +6,9 @@ import { bytesOf } from '../constant-bytes.ts'
 import type { Lowering } from '../lowering.ts'
 import { broadcastView } from '../views.ts'
 import type { IntegerOperands, Layer } from './layer.ts'
-import { constantOperandOf, integersOf } from './operands.ts'
+import { constantOperandOf } from './operands.ts'
 import type { QuantizedWeight } from './quantized.ts'
+import { levelsOf } from './weight-levels.ts'
 
 export interface EpilogueOptions {
   readonly channels: number
@@ -94,16 +95,17 @@ function correctionView(
   context: Lowering,
   { channels, channelOf }: EpilogueOptions,
 ): View {
-  return context.packAll([weight.integers, bias], `correction ${zeroPoint}`, 'int32', [channels], ([tensor, added]) => {
+  const values = [weight.integers, weight.zeroPoints, bias]
+  return context.packAll(values, `correction ${zeroPoint}`, 'int32', [channels], ([integers, zeros, added]) => {
     const corrections = new Int32Array(channels)
     if (zeroPoint !== 0) {
-      for (const [index, level] of integersOf(tensor).entries()) {
+      for (const [index, level] of levelsOf(weight, [integers, zeros]).entries()) {
         const channel = channelOf(index)
         corrections[channel] = corrections[channel]! - zeroPoint * level
       }
     }
-    if (added)
-      for (const [channel, steps] of int32Of(added).entries()) corrections[channel] = corrections[channel]! + steps
+    const steps = added ? int32Of(added) : []
+    for (const [channel, step] of steps.entries()) corrections[channel] = corrections[channel]! + step
     return bytesOf(corrections)
   })
 }

@@ -50,6 +50,17 @@ const weights = (g: GraphBuilder, shape: Shape, axis: number) => {
   )
 }
 
+/** Weights of nine bits: uint8 with a zero point. */
+const wide = (g: GraphBuilder, shape: Shape) => {
+  const size = shape.reduce((product, extent) => product * extent, 1)
+  const levels = new Tensor(
+    'uint8',
+    shape,
+    Uint8Array.from({ length: size }, (_, i) => (i < 2 ? 255 * i : g.random.integer(256))),
+  )
+  return g.op('DequantizeLinear', [g.constant('w', levels), ...parameters(g, 0.004, ['uint8', 110])])
+}
+
 const symmetric: Zero = ['int8', 0]
 const unsigned: Zero = ['uint8', 117]
 const shifted: Zero = ['int8', -128]
@@ -117,6 +128,25 @@ const cases: Readonly<Record<string, Case>> = {
       return g.op('MatMul', [both(g, active, 0.03, shifted), weights(g, [48, 12], 1)])
     },
     operators: ['QuantizeLinear', 'MatMul+Add+Relu+QuantizeLinear', 'MatMul'],
+  },
+  'convolutions with weights of nine bits': {
+    inputs: { x: [1, 3, 8, 9] },
+    build: (g, { x }) => {
+      const first = g.op('Conv', [both(g, x!, 0.02, unsigned), wide(g, [24, 3, 3, 3])], { ...padded, strides: [2, 2] })
+      const deep = g.op('Conv', [both(g, first, 0.07, unsigned), wide(g, [24, 1, 3, 3])], { ...padded, group: 24 })
+      const grouped = g.op('Conv', [both(g, deep, 0.09, shifted), wide(g, [16, 12, 3, 3])], { ...padded, group: 2 })
+      return g.op('Conv', [both(g, grouped, 0.09, unsigned), wide(g, [12, 16, 1, 1]), g.weights('b', [12], 1)])
+    },
+    // The first and the third multiply a copy that has every channel twice.
+    operators: ['QuantizeLinear', ...new Array<string>(5).fill('Conv+QuantizeLinear'), 'Conv'],
+  },
+  'products with weights of nine bits': {
+    inputs: { x: [5, 24] },
+    build: (g, { x }) => {
+      const hidden = g.op('Gemm', [both(g, x!, 0.02, unsigned), wide(g, [20, 24])], { transB: 1 })
+      return g.op('MatMul', [both(g, hidden, 0.07, shifted), wide(g, [20, 8])])
+    },
+    operators: ['QuantizeLinear', 'Gemm+QuantizeLinear', 'Gemm+QuantizeLinear', 'MatMul', 'MatMul'],
   },
   'sums of integers between layers': {
     inputs: { x: [1, 16, 6, 6] },

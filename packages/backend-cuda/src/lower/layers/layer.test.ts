@@ -124,7 +124,7 @@ describe('layerOf', () => {
     expect(layer!.tail.residual!.quantized!.integers.name).toBe('QuantizeLinear')
   })
 
-  it('multiplies floats where scales lie along another axis, or a zero point is not 0', () => {
+  it('multiplies floats where scales lie along another axis, or weights may need more than nine bits', () => {
     const vector = (g: GraphBuilder) => g.weights('s', [4], 1)
     const layer = (axis: number, zeroPoint = 0) =>
       layersOf((g, x) => {
@@ -132,8 +132,9 @@ describe('layerOf', () => {
         const parameters = [g.constant('w', Tensor.zeros('int8', [4, 4, 1, 1])), vector(g), zeros]
         return g.op('Conv', [dequantize(g, quantize(g, x)), g.op('DequantizeLinear', parameters, { axis })])
       })[0]!
-    expect(layer(0).integers).toBeDefined()
+    expect(layer(0).integers!.weight).toMatchObject({ isWide: false })
     expect(layer(1).integers).toBeUndefined()
-    expect(layer(0, 1).integers).toBeUndefined()
+    expect(layer(0, 1).integers!.weight).toMatchObject({ isWide: true })
+    expect(layer(0, -128).integers).toBeUndefined()
   })
 })

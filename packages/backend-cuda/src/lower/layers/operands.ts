@@ -34,8 +34,3 @@ function dequantized(node: Node, tensors: readonly (Tensor | undefined)[]): Floa
   if (!result) throw new Error(`the DequantizeLinear node '${node.name}' cannot be evaluated`)
   return result.toFloat32()
 }
-
-export const integersOf = (tensor: Tensor | undefined): Int8Array => {
-  if (tensor?.data instanceof Int8Array) return tensor.data
-  throw new Error(`expected int8 weights, got ${tensor?.dtype ?? 'none'}`)
-}

@@ -5,11 +5,13 @@ import { type ProductPrecision, packedDepth, packMatrix, weightDTypes } from '..
 import type { View } from '../../program/view.ts'
 import type { Lowering } from '../lowering.ts'
 import { broadcastView, transposeView } from '../views.ts'
+import { doubledView } from './doubled-view.ts'
 import { epilogueOf, outputDType } from './epilogue.ts'
 import type { Layer } from './layer.ts'
-import { constantOperandOf, integersOf } from './operands.ts'
+import { constantOperandOf } from './operands.ts'
 import { canStore, floatPrecision } from './precision.ts'
 import { type ProductShape, productShapeOf } from './product-shape.ts'
+import { inTurns, levelsOf, summandsOf } from './weight-levels.ts'
 
 export function lowerProduct(layer: Layer, context: Lowering): void {
   const { node, integers, tail } = layer
@@ -17,7 +19,9 @@ export function lowerProduct(layer: Layer, context: Lowering): void {
   const shape = productShapeOf(node, facts)
   const precision: ProductPrecision = integers ? 'int8' : floatPrecision(facts.storageOf(node.outputs[0]!), facts)
   const packed = packedWeights(layer, shape, precision, context)
-  const a = matrixView(context.viewOf(integers?.input.integers ?? shape.a), shape.transposesA, 'row')
+  const rows = matrixView(context.viewOf(integers?.input.integers ?? shape.a), shape.transposesA, 'row')
+  const isDoubled = packed !== undefined && isWide(layer)
+  const a = isDoubled ? doubledView(rows, rows.shape.length - 1, 1, 'row-major', context) : rows
   const b = packed ?? matrixView(context.viewOf(integers?.weight.integers ?? shape.b), shape.transposesB, 'column')
   // Axes that numpy leaves out of the result where an operand is a vector.
   const withAxes = (view: View): View => {
@@ -79,27 +83,38 @@ function inOneLaunch(args: MatrixProductArgs, context: Lowering): MatrixProductA
   }
 }
 
+const isWide = ({ integers }: Layer): boolean =>
+  integers !== undefined && 'isWide' in integers.weight && integers.weight.isWide
+
 /** Constant weights of one matrix as [columns, pitch]; undefined for others, which are read as they lie. */
 function packedWeights(
-  { integers }: Layer,
+  layer: Layer,
   { b, columns, depth, weightAxis }: ProductShape,
   precision: ProductPrecision,
   context: Lowering,
 ): View | undefined {
   if (weightAxis === undefined) return undefined
-  const layout = { columns, depth, transposed: weightAxis === 1 }
-  const packing = `product ${layout.transposed ? 'transposed' : 'plain'}`
-  const shape = [columns, packedDepth(depth, precision)]
+  const transposed = weightAxis === 1
+  const packing = `product ${transposed ? 'transposed' : 'plain'}`
   const dtype = weightDTypes[precision]
-  if (integers) {
-    if (!('scales' in integers.weight)) return undefined
-    return context.pack(integers.weight.integers, packing, dtype, shape, (tensor) =>
-      packMatrix(integersOf(tensor), layout, precision),
-    )
+  if (layer.integers) {
+    const { weight } = layer.integers
+    if (!('isWide' in weight)) return undefined
+    // Sums of two int8 lie one behind the other.
+    const wholeDepth = weight.isWide ? 2 * depth : depth
+    const shape = [columns, packedDepth(wholeDepth, precision)]
+    return context.packAll([weight.integers, weight.zeroPoints], packing, dtype, shape, (tensors) => {
+      const levels = levelsOf(weight, tensors)
+      const values = weight.isWide
+        ? inTurns(summandsOf(levels), transposed ? levels.length : depth)
+        : Int8Array.from(levels)
+      return packMatrix(values, { columns, depth: wholeDepth, transposed }, precision)
+    })
   }
   const operand = constantOperandOf(b, context.facts)
   if (!operand) return undefined
+  const shape = [columns, packedDepth(depth, precision)]
   return context.packAll(operand.values, `${packing} ${operand.key} ${precision}`, dtype, shape, (tensors) =>
-    packMatrix(operand.floats(tensors), layout, precision),
+    packMatrix(operand.floats(tensors), { columns, depth, transposed }, precision),
   )
 }

@@ -41,29 +41,48 @@ export function quantizedValueOf(value: Value | undefined, facts: Facts): Quanti
   return quantization && { integers: node.inputs[0]!, quantization, node }
 }
 
-/** Constant int8 weights, symmetric, with one scale for all or one per output channel. */
+/** Constant 8-bit weights with one scale for all or one per output channel; likewise their zero points. */
 export interface QuantizedWeight {
   readonly integers: Value
   readonly scales: Value
   readonly isPerChannel: boolean
+  /** Undefined where all are 0. */
+  readonly zeroPoints: Value | undefined
+  /** Axis of the output channels. */
+  readonly axis: number
+  /** Whether distances from the zero point may need nine bits: they are multiplied as sums of two int8. */
+  readonly isWide: boolean
   readonly node: Node
 }
 
-/** @param axis of the output channels, of which there are `channels`. */
+/** @param axis of the output channels. */
 export function quantizedWeightOf(value: Value | undefined, axis: number, facts: Facts): QuantizedWeight | undefined {
   const node = value?.producer
   if (!isOperator(node, 'DequantizeLinear') || node.int('block_size', 0) !== 0) return undefined
   const [integers, scales, zeroPoints] = node.inputs
-  if (integers?.initializer?.elementType !== 'int8' || scales?.initializer?.elementType !== 'float32') return undefined
-  if (zeroPoints && !facts.numbers(zeroPoints)?.every((zero) => zero === 0)) return undefined
-  const { shape } = integers.initializer
-  const scaleShape = scales.initializer.shape
-  const isPerChannel = !(scaleShape.length === 0 || (scaleShape.length === 1 && scaleShape[0] === 1))
-  const weight = { integers, scales, isPerChannel, node }
-  if (!isPerChannel) return weight
+  const constant = integers?.initializer
+  const type = constant?.elementType
+  if (!constant || (type !== 'int8' && type !== 'uint8') || scales?.initializer?.elementType !== 'float32')
+    return undefined
+  const zeros = zeroPoints ? facts.numbers(zeroPoints) : [0]
+  // From here the farthest distance is 255, which is no sum of two int8.
+  const lowest = type === 'int8' ? -128 : 0
+  const isWide = type === 'uint8' || zeros?.some((zero) => zero !== 0) === true
+  if (!zeros || (isWide && zeros.includes(lowest))) return undefined
+  const lengths = [scales, zeroPoints].map((each) => lengthAlong(each, constant.shape[axis]!))
+  if (lengths.includes(undefined)) return undefined
+  const isPerChannel = lengths[0]! > 1
   const given = node.int('axis', 1)
-  const isAlongChannels = (given < 0 ? given + shape.length : given) === axis
-  return isAlongChannels && scaleShape.length === 1 && scaleShape[0] === shape[axis] ? weight : undefined
+  const isAlong = (given < 0 ? given + constant.shape.length : given) === axis
+  if (!isAlong && lengths.some((length) => length! > 1)) return undefined
+  return { integers, scales, isPerChannel, zeroPoints: isWide ? zeroPoints : undefined, axis, isWide, node }
+}
+
+/** 1 for a scalar, the number of channels for a vector of them. */
+function lengthAlong(value: Value | undefined, channels: number): number | undefined {
+  const shape = value?.initializer?.shape ?? []
+  const [length = 1] = shape
+  return shape.length <= 1 && (length === 1 || length === channels) ? length : undefined
 }
 
 /** An int32 bias whose steps are the product of the scales of input and weights: it is added to the sums. */
