@@ -1,4 +1,4 @@
-import { allocate, type DType, dtypes, Tensor } from '@lowlat/core'
+import { allocate, bfloat16FromNumber, type DType, float16FromNumber } from '@lowlat/core'
 import type { View } from '../program/view.ts'
 
 /** How elements are stored: `ElementType` of elements.cuh. */
@@ -27,10 +27,10 @@ export function elementCode({ dtype, buffer }: View): number {
 
 /** The bytes of one element. */
 export function elementBits(dtype: DType, value: number): Uint8Array {
-  const { kind, bits } = dtypes[dtype]
-  if (kind === 'float' && bits < 64) return Tensor.fromFloat32(dtype, [1], Float32Array.of(value)).bytes
   const element = allocate(dtype, 1)
   if (element instanceof BigInt64Array || element instanceof BigUint64Array) element[0] = BigInt(value)
-  else element[0] = value
+  else
+    element[0] =
+      dtype === 'float16' ? float16FromNumber(value) : dtype === 'bfloat16' ? bfloat16FromNumber(value) : value
   return new Uint8Array(element.buffer)
 }

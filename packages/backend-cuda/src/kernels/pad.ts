@@ -41,11 +41,12 @@ export const padLayout = structLayout({
 })
 
 interface PaddedAxis extends IterationAxis {
-  readonly inputSize: number
+  /** Elements more than the input has, before and after. */
+  readonly added: number
   readonly before: number
 }
 
-const isPadded = ({ size, inputSize, before }: PaddedAxis) => before !== 0 || size !== inputSize
+const isPadded = ({ added, before }: PaddedAxis) => before !== 0 || added !== 0
 
 export function pad({ input, output, padsBefore, mode, value = 0 }: PadArgs): Launch {
   if (input.dtype !== output.dtype || input.shape.length !== output.shape.length)
@@ -55,21 +56,19 @@ export function pad({ input, output, padsBefore, mode, value = 0 }: PadArgs): La
   checkedSize(output.shape)
   const all = output.shape.map((size, axis): PaddedAxis => {
     const strides = [input.strides[axis]!, output.strides[axis]!]
-    return { size, strides, inputSize: input.shape[axis]!, before: padsBefore[axis]! }
+    return { size, strides, added: size - input.shape[axis]!, before: padsBefore[axis]! }
   })
   const kept = all.filter((axis) => axis.size !== 1 || isPadded(axis))
   // Unlike `iterationAxes`, innermost by the output alone: nothing else is written.
   const sorted = kept.reverse().sort((a, b) => a.strides[1]! - b.strides[1]!)
-  const first = sorted.length > 0 ? sorted : [{ size: 1, strides: [0, 0], inputSize: 1, before: 0 }]
-  const merged = mergeAxes(first, (inner, outer) => !isPadded(inner) && !isPadded(outer)).map((axis) =>
-    isPadded(axis) ? axis : { ...axis, inputSize: axis.size },
-  )
-  const units = unitsOf([input, output], merged, ({ inputSize, before }, elements) => {
-    return inputSize % elements === 0 && before % elements === 0 && (mode === 'constant' || !isPadded(merged[0]!))
+  const first = sorted.length > 0 ? sorted : [{ size: 1, strides: [0, 0], added: 0, before: 0 }]
+  const merged = mergeAxes(first, (inner, outer) => !isPadded(inner) && !isPadded(outer))
+  const units = unitsOf([input, output], merged, ({ added, before }, elements) => {
+    return added % elements === 0 && before % elements === 0 && (mode === 'constant' || !isPadded(merged[0]!))
   })
   const [inner, ...outer] = units.axes
   const { elements } = units
-  const axes = [{ ...inner!, inputSize: inner!.inputSize / elements, before: inner!.before / elements }, ...outer]
+  const axes = [{ ...inner!, added: inner!.added / elements, before: inner!.before / elements }, ...outer]
   const count = axes.reduce((product, { size }) => product * size, 1)
   return {
     kernel: `pad_${units.bytes}`,
@@ -84,7 +83,7 @@ export function pad({ input, output, padsBefore, mode, value = 0 }: PadArgs): La
       value: filling(output, value),
       count,
       ...iterationArguments(axes, 2),
-      inputSizes: axes.map(({ inputSize }) => inputSize),
+      inputSizes: axes.map(({ size, added }) => size - added),
       before: axes.map(({ before }) => before),
     },
     reads: [input.buffer],
