@@ -24,26 +24,6 @@ DEVICE uint32_t quantize(float value, int32_t storage, float scale, int32_t zero
   return static_cast<uint32_t>(static_cast<int32_t>(bounded)) & 0xffu;
 }
 
-/** Four contiguous elements at an index that is a multiple of four. */
-DEVICE void load_float_4(float (&values)[4], const void* base, int64_t index, int32_t storage, float scale, int32_t zeroPoint) {
-  if (storage == STORE_FLOAT32) {
-    const bytes16 v = *reinterpret_cast<const bytes16*>(static_cast<const float*>(base) + index);
-    values[0] = bits_float(v.x), values[1] = bits_float(v.y), values[2] = bits_float(v.z), values[3] = bits_float(v.w);
-  } else if (storage == STORE_FLOAT16) {
-    const bytes8 v = *reinterpret_cast<const bytes8*>(static_cast<const half*>(base) + index);
-    unpack_half2(v.x, values[0], values[1]);
-    unpack_half2(v.y, values[2], values[3]);
-  } else {
-    const uint32_t v = *reinterpret_cast<const uint32_t*>(static_cast<const uint8_t*>(base) + index);
-    UNROLL
-    for (int i = 0; i < 4; i++) {
-      const uint8_t stored = static_cast<uint8_t>(v >> (8 * i));
-      const int32_t level = storage == STORE_INT8 ? static_cast<int8_t>(stored) : stored;
-      values[i] = mul_rn(float_from_int(level - zeroPoint), scale);
-    }
-  }
-}
-
 DEVICE void store_float(void* base, int64_t index, float value, int32_t storage, float scale, int32_t zeroPoint) {
   if (storage == STORE_FLOAT32) static_cast<float*>(base)[index] = value;
   else if (storage == STORE_FLOAT16) static_cast<half*>(base)[index] = to_half(value);
@@ -63,73 +43,185 @@ DEVICE void store_float_4(void* base, int64_t index, const float (&v)[4], int32_
   }
 }
 
-DEVICE void activate_4(float (&v)[4], int32_t code, float alpha, float beta) {
-  if (code == ACTIVATION_NONE) return;
-  if (code == ACTIVATION_RELU) {
-    UNROLL
-    for (int i = 0; i < 4; i++) v[i] = v[i] < 0.0f ? 0.0f : v[i];
-    return;
-  }
-  // One copy of the long code of the others: the values take turns.
-  NO_UNROLL
+/** The vectors of four channels that follow each other; absent ones have no effect. */
+struct FourChannels {
+  int32_t correction[4];
+  float multiplier[4], bias[4];
+};
+
+template <typename Params>
+DEVICE FourChannels load_channels(const Params& p, int channel, int count) {
+  FourChannels c;
+  UNROLL
   for (int i = 0; i < 4; i++) {
-    const float next = activate(v[0], code, alpha, beta);
-    v[0] = v[1], v[1] = v[2], v[2] = v[3], v[3] = next;
+    const bool inside = i < count;
+    c.correction[i] = p.correction && inside ? p.correction[channel + i] : 0;
+    c.multiplier[i] = p.multiplier && inside ? p.multiplier[channel + i] : p.alpha;
+    c.bias[i] = p.bias && inside ? p.bias[channel + i] : 0.0f;
+  }
+  return c;
+}
+
+DEVICE float scaled(float sum, int32_t, float multiplier) { return mul_rn(sum, multiplier); }
+DEVICE float scaled(int32_t sum, int32_t correction, float multiplier) {
+  return mul_rn(float_from_int(sum + correction), multiplier);
+}
+
+/** Four channels of one place: elements of the output and the residual, and whether the place exists. */
+struct FourPlaces {
+  int64_t output, residual;
+  bool valid;
+};
+
+/** Four elements as they are stored; of those that are shorter, the first bytes. */
+DEVICE bytes16 load_stored_4(const void* base, int64_t index, int32_t storage) {
+  if (storage == STORE_FLOAT32) return *reinterpret_cast<const bytes16*>(static_cast<const float*>(base) + index);
+  if (storage == STORE_FLOAT16) {
+    const bytes8 v = *reinterpret_cast<const bytes8*>(static_cast<const half*>(base) + index);
+    return bytes16{v.x, v.y, 0, 0};
+  }
+  return bytes16{*reinterpret_cast<const uint32_t*>(static_cast<const uint8_t*>(base) + index), 0, 0, 0};
+}
+
+DEVICE void floats_from_stored(float (&v)[4], const bytes16& bits, int32_t storage, float scale, int32_t zeroPoint) {
+  if (storage == STORE_FLOAT32) {
+    v[0] = bits_float(bits.x), v[1] = bits_float(bits.y), v[2] = bits_float(bits.z), v[3] = bits_float(bits.w);
+  } else if (storage == STORE_FLOAT16) {
+    unpack_half2(bits.x, v[0], v[1]);
+    unpack_half2(bits.y, v[2], v[3]);
+  } else {
+    UNROLL
+    for (int i = 0; i < 4; i++) {
+      const uint8_t stored = static_cast<uint8_t>(bits.x >> (8 * i));
+      const int32_t level = storage == STORE_INT8 ? static_cast<int8_t>(stored) : stored;
+      v[i] = mul_rn(float_from_int(level - zeroPoint), scale);
+    }
   }
 }
 
-DEVICE float scaled_sum(float sum, const int32_t*, const float*, float alpha, int) { return mul_rn(sum, alpha); }
-DEVICE float scaled_sum(int32_t sum, const int32_t* correction, const float* multiplier, float alpha, int channel) {
-  const float f = float_from_int(correction ? sum + correction[channel] : sum);
-  return mul_rn(f, multiplier ? multiplier[channel] : alpha);
+/** Four contiguous elements at an index that is a multiple of four. */
+DEVICE void load_float_4(float (&v)[4], const void* base, int64_t index, int32_t storage, float scale, int32_t zeroPoint) {
+  floats_from_stored(v, load_stored_4(base, index, storage), storage, scale, zeroPoint);
+}
+
+/** The first goes to the end; as often as there are elements, everything is where it was. */
+template <typename T, int COUNT>
+DEVICE void rotate(T (&v)[COUNT]) {
+  const T first = v[0];
+  UNROLL
+  for (int n = 1; n < COUNT; n++) v[n - 1] = v[n];
+  v[COUNT - 1] = first;
+}
+template <int COUNT>
+DEVICE void rotate_rows(float (&v)[COUNT][4]) {
+  UNROLL
+  for (int i = 0; i < 4; i++) {
+    const float first = v[0][i];
+    UNROLL
+    for (int n = 1; n < COUNT; n++) v[n - 1][i] = v[n][i];
+    v[COUNT - 1][i] = first;
+  }
+}
+
+template <int COUNT>
+DEVICE void activate_all(float (&v)[COUNT][4], int32_t code, float alpha, float beta) {
+  if (code == ACTIVATION_NONE) return;
+  if (code == ACTIVATION_RELU || code == ACTIVATION_CLIP) {
+    const float low = code == ACTIVATION_RELU ? 0.0f : alpha, high = code == ACTIVATION_RELU ? bits_float(0x7f800000u) : beta;
+    UNROLL
+    for (int n = 0; n < COUNT; n++) {
+      UNROLL
+      for (int i = 0; i < 4; i++) v[n][i] = clamp_(v[n][i], low, high);
+    }
+    return;
+  }
+  // Long code stands once: the values take turns.
+  NO_UNROLL
+  for (int n = 0; n < COUNT; n++) {
+    NO_UNROLL
+    for (int i = 0; i < 4; i++) {
+      const float next = activate(v[0][0], code, alpha, beta);
+      v[0][0] = v[0][1], v[0][1] = v[0][2], v[0][2] = v[0][3], v[0][3] = next;
+    }
+    rotate_rows(v);
+  }
 }
 
 /**
- * Finishes and stores `count` of four sums whose channels follow each other from `channel`. `output` and `residual` index
- * elements; `vector` says that both are contiguous there, aligned to four elements, and that count is 4.
+ * Finishes and stores sums of four channels at COUNT places: `channels` of the four exist. `vector` says that output and
+ * residual are contiguous, aligned to four elements, and that all four channels exist.
  */
-template <typename Params, typename Sum>
-DEVICE void finish_4(const Params& p, const Sum (&sums)[4], int channel, int count, int64_t output, int64_t residual, bool vector) {
-  float v[4], r[4] = {0.0f, 0.0f, 0.0f, 0.0f};
+template <int COUNT, typename Params, typename Sum>
+DEVICE void finish(const Params& p, const Sum (&sums)[COUNT][4], const FourChannels& c, const FourPlaces (&places)[COUNT],
+                   int channels, bool vector) {
+  // Long code stands once, for the first place: the places take turns.
+  FourPlaces turn[COUNT];
   UNROLL
-  for (int i = 0; i < 4; i++) {
-    v[i] = 0.0f;
-    if (i < count) {
-      v[i] = scaled_sum(sums[i], p.correction, p.multiplier, p.alpha, channel + i);
-      if (p.bias) v[i] = add_rn(v[i], p.bias[channel + i]);
-    }
+  for (int n = 0; n < COUNT; n++) turn[n] = places[n];
+  float v[COUNT][4], r[COUNT][4];
+  UNROLL
+  for (int n = 0; n < COUNT; n++) {
+    UNROLL
+    for (int i = 0; i < 4; i++) r[n][i] = 0.0f;
   }
-  if (p.residual) {
-    if (vector) {
-      load_float_4(r, p.residual, residual, p.residualStorage, p.residualScale, p.residualZeroPoint);
-    } else {
+  if (p.residual && vector) {
+    // All are under way before the first is waited for.
+    bytes16 stored[COUNT];
+    UNROLL
+    for (int n = 0; n < COUNT; n++) {
+      stored[n] = bytes16{0, 0, 0, 0};
+      if (places[n].valid) stored[n] = load_stored_4(p.residual, places[n].residual, p.residualStorage);
+    }
+    UNROLL
+    for (int n = 0; n < COUNT; n++) floats_from_stored(r[n], stored[n], p.residualStorage, p.residualScale, p.residualZeroPoint);
+  } else if (p.residual) {
+    NO_UNROLL
+    for (int n = 0; n < COUNT; n++) {
       UNROLL
       for (int i = 0; i < 4; i++) {
-        if (i < count)
-          r[i] = load_float(p.residual, residual + int64_t(i) * p.residualChannel, p.residualStorage, p.residualScale,
-                            p.residualZeroPoint);
+        if (turn[0].valid && i < channels)
+          r[0][i] = load_float(p.residual, turn[0].residual + int64_t(i) * p.residualChannel, p.residualStorage, p.residualScale,
+                              p.residualZeroPoint);
       }
+      rotate(turn);
+      rotate_rows(r);
     }
+  }
+  UNROLL
+  for (int n = 0; n < COUNT; n++) {
+    UNROLL
+    for (int i = 0; i < 4; i++) v[n][i] = add_rn(scaled(sums[n][i], c.correction[i], c.multiplier[i]), c.bias[i]);
   }
   int32_t code = p.activation;
   float alpha = p.activationAlpha, beta = p.activationBeta;
   NO_UNROLL
   for (int stage = 0; stage < 2; stage++) {
-    activate_4(v, code, alpha, beta);
+    activate_all(v, code, alpha, beta);
     if (stage == 1 || (!p.residual && p.finalActivation == ACTIVATION_NONE)) break;
     if (p.residual) {
       UNROLL
-      for (int i = 0; i < 4; i++) v[i] = p.residualMultiplies ? mul_rn(v[i], r[i]) : add_rn(v[i], r[i]);
+      for (int n = 0; n < COUNT; n++) {
+        UNROLL
+        for (int i = 0; i < 4; i++) v[n][i] = p.residualMultiplies ? mul_rn(v[n][i], r[n][i]) : add_rn(v[n][i], r[n][i]);
+      }
     }
     code = p.finalActivation, alpha = p.finalAlpha, beta = p.finalBeta;
   }
-  if (vector) {
-    store_float_4(p.output, output, v, p.outputStorage, p.outputScale, p.outputZeroPoint);
-  } else {
-    UNROLL
-    for (int i = 0; i < 4; i++) {
-      if (i < count)
-        store_float(p.output, output + int64_t(i) * p.outputChannel, v[i], p.outputStorage, p.outputScale, p.outputZeroPoint);
+  NO_UNROLL
+  for (int n = 0; n < COUNT; n++) {
+    if (turn[0].valid) {
+      if (vector) {
+        store_float_4(p.output, turn[0].output, v[0], p.outputStorage, p.outputScale, p.outputZeroPoint);
+      } else {
+        UNROLL
+        for (int i = 0; i < 4; i++) {
+          if (i < channels)
+            store_float(p.output, turn[0].output + int64_t(i) * p.outputChannel, v[0][i], p.outputStorage, p.outputScale,
+                        p.outputZeroPoint);
+        }
+      }
     }
+    rotate(turn);
+    rotate_rows(v);
   }
 }

@@ -202,36 +202,48 @@ DEVICE void finish_tile(const ProductParams& p, const BlockWork& w, Sum* sums) {
     if (*arrived != p.splits - 1) return;
     thread_fence();
   }
-  const int channelBase = w.inner * p.innerChannels;
-  const int64_t outputBase = w.outer * p.outputOuter + w.inner * p.outputInner;
-  const int64_t residualBase = w.outer * p.residualOuter + w.inner * p.residualInner;
+  const int column = w.column + threadIdx.x % groups * 4;
+  if (column >= p.columns) return;
+  const int left = p.columns - column, channels = left < 4 ? left : 4;
+  const FourChannels c = load_channels(p, w.inner * p.innerChannels + column, channels);
+  const int64_t outputBase = w.outer * p.outputOuter + w.inner * p.outputInner + int64_t(column) * p.outputChannel;
+  const int64_t residualBase = w.outer * p.residualOuter + w.inner * p.residualInner + int64_t(column) * p.residualChannel;
+  constexpr int APART = Threads / groups, ROWS = TileRows / APART, COUNT = ROWS < 4 ? ROWS : 4;
+  static_assert(Threads % groups == 0 && ROWS % COUNT == 0, "threads must divide a tile evenly");
   NO_UNROLL
-  for (int i = threadIdx.x; i < TileRows * groups; i += Threads) {
-    const int row = w.row + i / groups, column = w.column + i % groups * 4;
-    if (row >= p.rows || column >= p.columns) continue;
-    Sum four[4];
+  for (int first = threadIdx.x / groups; first < TileRows; first += APART * COUNT) {
+    Sum four[COUNT][4];
+    FourPlaces places[COUNT];
+    UNROLL
+    for (int n = 0; n < COUNT; n++) {
+      const int row = first + n * APART;
+      const Place place = place_of(p, w.row + row);
+      places[n].valid = w.row + row < p.rows;
+      places[n].output = outputBase + int64_t(place.image) * p.outputImage + int64_t(place.line) * p.outputLine +
+                         int64_t(place.pixel) * p.outputPixel;
+      places[n].residual = residualBase + int64_t(place.image) * p.residualImage + int64_t(place.line) * p.residualLine +
+                           int64_t(place.pixel) * p.residualPixel;
+      const bytes16 v = *reinterpret_cast<const bytes16*>(sums + row * pitch + column - w.column);
+      four[n][0] = sum_from_bits<Sum>(v.x), four[n][1] = sum_from_bits<Sum>(v.y);
+      four[n][2] = sum_from_bits<Sum>(v.z), four[n][3] = sum_from_bits<Sum>(v.w);
+    }
     if (partials) {
       UNROLL
-      for (int j = 0; j < 4; j++) four[j] = 0;
-      const Sum* next = partials + (i / groups) * TileColumns + i % groups * 4;
+      for (int n = 0; n < COUNT; n++) {
+        UNROLL
+        for (int i = 0; i < 4; i++) four[n][i] = 0;
+      }
+      const Sum* next = partials + first * TileColumns + column - w.column;
       NO_UNROLL
       for (int split = 0; split < p.splits; split++, next += TileRows * TileColumns) {
-        const bytes16 v = *reinterpret_cast<const bytes16*>(next);
-        four[0] += sum_from_bits<Sum>(v.x), four[1] += sum_from_bits<Sum>(v.y);
-        four[2] += sum_from_bits<Sum>(v.z), four[3] += sum_from_bits<Sum>(v.w);
+        UNROLL
+        for (int n = 0; n < COUNT; n++) {
+          const bytes16 v = *reinterpret_cast<const bytes16*>(next + n * APART * TileColumns);
+          four[n][0] += sum_from_bits<Sum>(v.x), four[n][1] += sum_from_bits<Sum>(v.y);
+          four[n][2] += sum_from_bits<Sum>(v.z), four[n][3] += sum_from_bits<Sum>(v.w);
+        }
       }
-    } else {
-      const Sum* own = sums + (i / groups) * pitch + i % groups * 4;
-      UNROLL
-      for (int j = 0; j < 4; j++) four[j] = own[j];
     }
-    const int left = p.columns - column;
-    const Place place = place_of(p, row);
-    const int64_t output = outputBase + int64_t(place.image) * p.outputImage + int64_t(place.line) * p.outputLine +
-                           int64_t(place.pixel) * p.outputPixel;
-    const int64_t residual = residualBase + int64_t(place.image) * p.residualImage + int64_t(place.line) * p.residualLine +
-                             int64_t(place.pixel) * p.residualPixel;
-    finish_4(p, four, channelBase + column, left < 4 ? left : 4, output + int64_t(column) * p.outputChannel,
-             residual + int64_t(column) * p.residualChannel, p.vectorStores && left >= 4);
+    finish(p, four, c, places, channels, p.vectorStores && channels == 4);
   }
 }
