@@ -1,5 +1,5 @@
 import { readdir, readFile } from 'node:fs/promises'
-import { type Feeds, type Precision, type Session, sizeOf, Tensor } from '@lowlat/core'
+import { type Feeds, type Precision, sizeOf, Tensor } from '@lowlat/core'
 import {
   createRandom,
   describeModel,
@@ -129,13 +129,12 @@ const classifiers: readonly Pictures[] = [
 ]
 
 /** Feeds for pictures, one after the other. */
-async function* pictures(session: Session, { options, count }: Omit<Pictures, 'model'>): AsyncGenerator<Feeds> {
+async function* pictures(input: string, { options, count }: Omit<Pictures, 'model'>): AsyncGenerator<Feeds> {
   const decoder = createImageDecoder(options)
   const files = (await readdir(testDataPath('imagenet'))).filter((name) => /\.jpe?g$/i.test(name)).sort()
-  const [{ name }] = session.inputs as [Session['inputs'][number]]
   for (const file of files.slice(0, count)) {
     const { tensor } = await decoder.decode(testDataPath(`imagenet/${file}`))
-    yield { [name]: new Tensor('float32', tensor.shape, tensor.toFloat32()) }
+    yield { [input]: new Tensor('float32', tensor.shape, tensor.toFloat32()) }
   }
 }
 
@@ -148,7 +147,7 @@ const best = ({ data }: Tensor): number => {
 async function* classified(model: Uint8Array, images: Omit<Pictures, 'model'>, precision: Precision) {
   await using reference = await runner.openReference(model)
   let lowered: LoweredModel | undefined
-  for await (const feeds of pictures(reference, images)) {
+  for await (const feeds of pictures(reference.inputs[0]!.name, images)) {
     lowered ??= runner.lower(model, feeds, { precision })
     const [[name, expected]] = Object.entries(await reference.run(feeds)) as [[string, Tensor]]
     yield { actual: (await runner.run(lowered, feeds))[name]!, expected }
@@ -193,24 +192,32 @@ function lastIntegers(graph: Graph): Value {
   return pool.inputs[0]!.producer!.inputs[0]!
 }
 
-describe.skipIf(missing)(`ResNet-8 with Q/DQ${unless(missing)}`, () => {
-  it(
-    'computes bit by bit what the definition of integer layers says',
-    async () => {
-      const graph = graphFromOnnx(await load('resnet8_cifar10.ptq-qdq.onnx'))
+async function* cifarPictures(count: number): AsyncGenerator<Feeds> {
+  const files = (await readdir(testDataPath('cifar10'))).filter((name) => name.endsWith('.bin')).sort()
+  for (const file of files.slice(0, count)) {
+    const pixels = await readFile(testDataPath(`cifar10/${file}`))
+    const image = Float32Array.from({ length: 3 * 32 * 32 }, (_, i) => pixels[(i % 1024) * 3 + Math.floor(i / 1024)]!)
+    yield { input: new Tensor('float32', [1, 3, 32, 32], image) }
+  }
+}
+
+const quantizedModels = [
+  { name: 'resnet8_cifar10.ptq-qdq', images: () => cifarPictures(4) },
+  { name: 'mobilenet_v1_025_128.qat-qdq', images: () => pictures('input', { ...classifiers[0]!, count: 2 }) },
+  { name: 'mobilenet_v2.qat-qdq', images: () => pictures('input', { ...classifiers[1]!, count: 1 }) },
+]
+
+describe.skipIf(missing)(`models with Q/DQ${unless(missing)}`, () => {
+  it.each(quantizedModels)(
+    '$name computes bit by bit what the definition of integer layers says',
+    async (one) => {
+      const graph = graphFromOnnx(await load(`${one.name}.onnx`))
       inferTypes(graph)
       const integers = lastIntegers(graph)
       graph.addOutput(integers)
       const model = onnxFromGraph(graph)
-      const files = (await readdir(testDataPath('cifar10'))).filter((name) => name.endsWith('.bin')).sort()
       let lowered: LoweredModel | undefined
-      for (const file of files.slice(0, 4)) {
-        const pixels = await readFile(testDataPath(`cifar10/${file}`))
-        const image = Float32Array.from(
-          { length: 3 * 32 * 32 },
-          (_, i) => pixels[(i % 1024) * 3 + Math.floor(i / 1024)]!,
-        )
-        const feeds = { input: new Tensor('float32', [1, 3, 32, 32], image) }
+      for await (const feeds of one.images()) {
         lowered ??= runner.lower(model, feeds)
         const fetches = await runner.run(lowered, feeds)
         const expected = quantizedReference(graph, feeds)
