@@ -35,7 +35,7 @@ CUDA_SIM_API void cudasim_set_seed(double seed) {
   d.launches = 0;
 }
 
-/** The n-th call from now (1: the next) of this name, or of any if it is null or empty, gives `status`. */
+/** The n-th call from now (1: the next) of this name, or of any if it is null or empty, gives `status`; "kernel": see Fault. */
 CUDA_SIM_API void cudasim_fail_call(const char* name, double n, int status) {
   Driver& d = driver();
   const std::lock_guard<std::mutex> lock(d.mutex);

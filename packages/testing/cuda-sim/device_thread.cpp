@@ -95,8 +95,13 @@ bool run_part(Stream& stream, std::unique_lock<std::mutex>& lock) {
       const Node& node = nodes[stream.order[stream.position]];
       Work work;
       if (node.kind == NodeKind::kernel) {
-        if (!stream.grid)
+        if (!stream.grid) {
+          if (const CUresult fault = take_fault(kernel_fault); fault != CUDA_SUCCESS) {
+            set_error(*stream.context, fault, "kernel " + node.function->name + ": failed because a test asked for it");
+            return false;
+          }
           stream.grid = std::make_unique<Grid>(node.function->kernel, node.parameters, node.shape, next_seed());
+        }
         Grid& grid = *stream.grid;
         lock.unlock();
         const bool more = grid.advance();
@@ -191,6 +196,7 @@ void enqueue(Stream& stream, Command command) {
 }
 
 void finish(Call& call, Stream& stream) {
+  const std::shared_ptr<Stream> kept = driver().streams.share(&stream);
   const uint64_t sequence = stream.queued;
   driver().queued.notify_one();
   driver().ended.wait(call.lock(), [&] { return stream.completed >= sequence; });

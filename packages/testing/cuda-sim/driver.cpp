@@ -42,20 +42,27 @@ Driver& driver() {
 Context* current_context() { return current_on_thread; }
 void set_current_context(Context* context) { current_on_thread = context; }
 
+CUresult take_fault(const std::string& name) {
+  Driver& d = driver();
+  CUresult status = CUDA_SUCCESS;
+  for (size_t i = d.faults.size(); i-- > 0;) {
+    Fault& fault = d.faults[i];
+    const bool counts = fault.name.empty() ? name != kernel_fault : fault.name == name;
+    if (!counts || --fault.calls_left) continue;
+    status = fault.status;
+    d.faults_fired++;
+    d.faults.erase(d.faults.begin() + static_cast<std::ptrdiff_t>(i));
+  }
+  return status;
+}
+
 Call::Call(const char* name, unsigned needs) : lock_(driver().mutex) { refusal_ = check(name, needs); }
 
 /** What the call is refused with. Errors that destroying calls return although they take effect go to `late_`. */
 CUresult Call::check(const char* name, unsigned needs) {
   Driver& d = driver();
   d.calls[name]++;
-  for (size_t i = 0; i < d.faults.size(); i++) {
-    Fault& fault = d.faults[i];
-    if ((!fault.name.empty() && fault.name != name) || --fault.calls_left) continue;
-    late_ = fault.status;
-    d.faults_fired++;
-    d.faults.erase(d.faults.begin() + static_cast<std::ptrdiff_t>(i));
-    break;
-  }
+  late_ = take_fault(name);
   if (late_ != CUDA_SUCCESS && !(needs & destroys)) return late_;
   if (!(needs & needs_init)) return CUDA_SUCCESS;
   if (!d.initialized) return CUDA_ERROR_NOT_INITIALIZED;

@@ -18,7 +18,7 @@ namespace cuda_sim {
 template <typename T>
 class Registry {
  public:
-  T* add(std::unique_ptr<T> object) {
+  T* add(std::shared_ptr<T> object) {
     T* handle = object.get();
     objects_.emplace(handle, std::move(object));
     return handle;
@@ -27,6 +27,11 @@ class Registry {
     const auto found = objects_.find(handle);
     return found == objects_.end() ? nullptr : found->second.get();
   }
+  /** For whoever uses it while others may destroy it; empty if there is none. */
+  std::shared_ptr<T> share(const void* handle) const {
+    const auto found = objects_.find(handle);
+    return found == objects_.end() ? nullptr : found->second;
+  }
   bool remove(const void* handle) { return objects_.erase(handle) != 0; }
   size_t size() const { return objects_.size(); }
   void clear() { objects_.clear(); }
@@ -34,11 +39,14 @@ class Registry {
   auto end() const { return objects_.end(); }
 
  private:
-  std::map<const void*, std::unique_ptr<T>> objects_;
+  std::map<const void*, std::shared_ptr<T>> objects_;
 };
 
+/** Named by faults of kernels that start on the device. */
+inline constexpr const char* kernel_fault = "kernel";
+
 struct Fault {
-  /** Empty: any call. */
+  /** Of a driver call, or `kernel_fault` for kernels that start on the device. Empty: any call. */
   std::string name;
   uint64_t calls_left;
   CUresult status;
@@ -85,6 +93,9 @@ struct Driver {
 };
 
 Driver& driver();
+
+/** What a test wants to go wrong here; counts this call, or this start of a kernel. */
+CUresult take_fault(const std::string& name);
 
 /** What a call wants before it looks at its arguments. */
 enum Needs : unsigned {

@@ -1,5 +1,6 @@
 #include "grid.h"
 
+#include <numeric>
 #include <utility>
 
 #include "sanitizer.h"
@@ -37,6 +38,11 @@ Grid::Grid(void (*kernel)(const void*), std::vector<unsigned char> parameters, L
   // How often of 256 times a warp goes on: from lockstep of all warps to one far ahead of the others.
   const uint32_t habits[] = {0, 192, 250};
   stay_ = habits[random_.below(3)];
+  if (shuffled_) {
+    first_block_ = random_.next() % block_count_;
+    do block_step_ = random_.next() % block_count_ + 1;
+    while (std::gcd(block_step_, block_count_) != 1);
+  }
   work_.blocks = block_count_;
   work_.threads = block_count_ * shape.block.x;
 }
@@ -66,7 +72,7 @@ void Grid::start_block() {
     block = free_blocks.back();
     free_blocks.pop_back();
   }
-  const uint64_t number = next_block_++;
+  const uint64_t number = (first_block_ + next_block_++ * block_step_) % block_count_;
   const Index at = {static_cast<uint32_t>(number % shape_.grid.x), static_cast<uint32_t>(number / shape_.grid.x % shape_.grid.y),
                     static_cast<uint32_t>(number / shape_.grid.x / shape_.grid.y)};
   block->start(at, shape_.block, shape_.grid, shape_.shared_bytes, shuffled_, random_);

@@ -20,7 +20,7 @@ struct Work {
 
 /**
  * A kernel under way. In order: one block at a time, lane after lane, each until it has to wait. Shuffled by a seed: several
- * blocks at once and at every wait another thread, drawn at random; the same seed gives the same order.
+ * blocks at once, started in another order, and at every wait another thread, drawn at random; the same seed gives the same order.
  */
 class Grid {
  public:
@@ -60,6 +60,8 @@ class Grid {
   Random random_;
   uint32_t stay_;
   uint64_t next_block_ = 0, block_count_;
+  /** Block n of those that start is number first_block_ + n * block_step_, modulo their count. */
+  uint64_t first_block_ = 0, block_step_ = 1;
   uint32_t ended_ = 0;
   bool pause_ = false;
   std::vector<Block*> running_;

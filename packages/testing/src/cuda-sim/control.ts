@@ -113,6 +113,14 @@ export class SimulatorControl {
     this.#failCall(name, nth, result)
   }
 
+  /**
+   * Lets a kernel fail on the device, after it was launched: the `nth` that starts from now. The error is sticky, as such
+   * errors are: every later call in the context gives it, and what is queued behind the kernel never runs.
+   */
+  failKernel({ nth = 1, result }: { nth?: number; result: number }): void {
+    this.#failCall('kernel', nth, result)
+  }
+
   /** Forgets calls that were to fail and have not. */
   clearFaults(): void {
     this.#clearFaults()

@@ -272,6 +272,27 @@ describe.skipIf(reason)(`the simulated CUDA driver${reason ? ` (${reason})` : ''
       expect(sim.control.counts().streams).toBe(0)
     })
 
+    test('a kernel that fails on the device leaves a sticky error, and nothing behind it runs', () => {
+      const { out, call } = addition()
+      sim.control.failKernel({ nth: 2, result: cu.launchFailed })
+      expect(sim.run(call)).toBe(cu.success)
+      expect(sim.launch(call)).toBe(cu.success)
+      sim.call('cuMemsetD8Async', out, 0, 256, 0)
+      expect(sim.call('cuCtxSynchronize')).toBe(cu.launchFailed)
+      expect(sim.control.message).toMatch(/kernel add_floats/)
+      expect(sim.call('cuMemcpyDtoH_v2', new Float32Array(1), out, 4)).toBe(cu.launchFailed)
+    })
+
+    test('a thread that waits returns when everything is torn down', async () => {
+      const stream = sim.out('cuStreamCreate', 1)
+      const { call } = addition(stream)
+      sim.control.hold(true)
+      sim.launch(call)
+      const waiting = sim.inThread('cuStreamSynchronize', stream)
+      sim.control.reset()
+      expect([cu.success, cu.launchFailed, 4]).toContain(await waiting)
+    })
+
     test('calls are counted by name', () => {
       sim.out('cuStreamCreate', 0)
       sim.check('cuCtxSynchronize')
