@@ -74,6 +74,31 @@ const cases: Readonly<Record<string, Case>> = {
     build: (g, { x }) => conv(g, conv(g, x!, [16, 5, 1]), [16, 1, 3], { group: 16, dilations: [2] }, false),
     operators: ['Conv', 'Conv'],
   },
+  'transposed convolutions': {
+    inputs: { x: [2, 6, 5, 4] },
+    build: (g, { x }) => {
+      const attributes = { strides: [2, 3], pads: [1, 0, 0, 1], output_padding: [1, 0], dilations: [1, 2] }
+      const transposed = (from: Value, shape: Shape, more: Attributes) =>
+        g.op('ConvTranspose', [from, g.weights('w', shape, 0.2), g.weights('b', [shape[1]! * 2], 0.2)], {
+          group: 2,
+          ...more,
+        })
+      const first = g.op('Relu', [transposed(x!, [6, 8, 3, 4], attributes)])
+      const second = transposed(first, [16, 3, 2, 1], { strides: [3, 2] })
+      return transposed(second, [6, 4, 4, 3], { strides: [1, 2], auto_pad: 'SAME_LOWER' })
+    },
+    operators: [
+      'Copy',
+      ...new Array<string>(6).fill('ConvTranspose+Relu'),
+      ...new Array<string>(8).fill('ConvTranspose'),
+    ],
+  },
+  'a transposed convolution over one axis with a residual': {
+    inputs: { x: [1, 4, 9], r: [1, 4, 18] },
+    build: (g, { x, r }) =>
+      g.op('Add', [g.op('ConvTranspose', [x!, g.weights('w', [4, 4, 4], 0.3)], { strides: [2], pads: [1, 1] }), r!]),
+    operators: ['Copy', 'ConvTranspose+Add', 'ConvTranspose+Add'],
+  },
   'layers with the same result in both operands of a sum': {
     inputs: { x: [1, 4, 6, 6] },
     build: (g, { x }) =>

@@ -1,11 +1,10 @@
 import type { Fusion } from '../rule.ts'
 import { canAttend, lowerAttention } from './attention.ts'
 import { attentionOf } from './attention-match.ts'
-import { lowerConvolution } from './convolution.ts'
-import { isConvolution, layerOf } from './layer.ts'
+import { layerOf } from './layer.ts'
 import { lowerLayerNorm } from './layer-norm.ts'
 import { layerNormOf } from './layer-norm-match.ts'
-import { lowerProduct } from './product.ts'
+import { lowerLayer } from './lower-layer.ts'
 
 const attention: Fusion = {
   name: 'attention',
@@ -38,8 +37,7 @@ const layers: Fusion = {
     const layer = layerOf(node, facts)
     if (!layer || layer.nodes.length === 1) return undefined
     const { operator, nodes, tail } = layer
-    const lower = isConvolution(node) ? lowerConvolution : lowerProduct
-    return { operator, nodes, outputs: [tail.output], lower: (context) => lower(layer, context) }
+    return { operator, nodes, outputs: [tail.output], lower: (context) => lowerLayer(layer, context) }
   },
 }
 

@@ -11,10 +11,11 @@ import {
   quantizedWeightOf,
 } from './quantized.ts'
 import { plainTailOf, type Tail, tailOf, tailOfSum } from './tail.ts'
+import { transposedRefusal } from './transposed-shape.ts'
 
 /** A convolution or matrix product with what its kernel computes besides. */
 export interface Layer {
-  /** Conv, Gemm or MatMul. */
+  /** Conv, ConvTranspose, Gemm or MatMul. */
   readonly node: Node
   /** All nodes, in the order of the graph. */
   readonly nodes: readonly Node[]
@@ -32,11 +33,12 @@ export interface IntegerOperands {
   readonly bias?: { readonly integers: Value; readonly node: Node }
 }
 
-export const isConvolution = (node: Node): boolean => isOperator(node, 'Conv')
+const isConvolution = ({ opType }: Node): boolean => opType === 'Conv' || opType === 'ConvTranspose'
 
-/** Why no kernel computes a Conv, Gemm or MatMul; undefined where one does. */
+/** Why no kernel computes a Conv, ConvTranspose, Gemm or MatMul; undefined where one does. */
 export function layerRefusal(node: Node, facts: Facts): string | undefined {
-  return isConvolution(node) ? convolutionRefusal(node, facts) : productRefusal(node, facts)
+  if (node.opType === 'Conv') return convolutionRefusal(node, facts)
+  return node.opType === 'ConvTranspose' ? transposedRefusal(node, facts) : productRefusal(node, facts)
 }
 
 /** Nothing but the node itself. */
@@ -62,7 +64,8 @@ export function layerOf(node: Node, facts: Facts): Layer | undefined {
 }
 
 function isLayer(node: Node | undefined, facts: Facts): node is Node {
-  return isOperator(node, 'Conv', 'Gemm', 'MatMul') && !facts.isClaimed(node) && layerRefusal(node, facts) === undefined
+  const isKnown = isOperator(node, 'Conv', 'ConvTranspose', 'Gemm', 'MatMul')
+  return isKnown && !facts.isClaimed(node) && layerRefusal(node, facts) === undefined
 }
 
 /** Where a bias may be added that the node itself does not have. */
@@ -78,7 +81,7 @@ export function addsMatrix(node: Node, facts: Facts): boolean {
 }
 
 function integerOperandsOf(node: Node, facts: Facts): IntegerOperands | undefined {
-  const input = quantizedValueOf(node.inputs[0], facts)
+  const input = node.opType === 'ConvTranspose' ? undefined : quantizedValueOf(node.inputs[0], facts)
   if (!input || (isOperator(node, 'Gemm') && !productShapeOf(node, facts).isPlain)) return undefined
   const axis = isConvolution(node) ? 0 : productShapeOf(node, facts).weightAxis
   const constant = axis === undefined ? undefined : quantizedWeightOf(node.inputs[1], axis, facts)
