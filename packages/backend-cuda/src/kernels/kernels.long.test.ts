@@ -5,10 +5,13 @@ import { seedVariable } from '../testing/kernel-runner.ts'
 
 const workspace = fileURLToPath(new URL('../../../..', import.meta.url))
 const vitest = fileURLToPath(new URL('../../../../node_modules/vitest/vitest.mjs', import.meta.url))
-const suites = ['convolution', 'matrix-product', 'depthwise', 'attention']
+const suites = [
+  ...['convolution', 'matrix-product', 'depthwise', 'attention'],
+  ...['elementwise', 'copy', 'reduce', 'softmax', 'normalize', 'pool', 'indexed', 'pad', 'resize'],
+]
 const missing = testsOnGpu() ? 'the GPU takes the place of the simulator' : simulatorUnavailable()
 
-describe.skipIf(missing)(`matrix kernels with threads in any order, sanitized${missing ? `: ${missing}` : ''}`, () => {
+describe.skipIf(missing)(`kernels with threads in any order, sanitized${missing ? `: ${missing}` : ''}`, () => {
   test.each(suites.flatMap((suite) => [1, 2].map((seed) => [suite, seed] as const)))(
     '%s, seed %i',
     async (suite, seed) => {
