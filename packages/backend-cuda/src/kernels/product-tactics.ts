@@ -142,16 +142,19 @@ const sharedBytesPerCycle = 128
 const stepLatency = 220
 const startCycles = 900
 const splitCycles = 1500
-const sharedBytesPerMultiprocessor = 200 * 1024
+/** Of the shared memory that one block could have alone, each of several takes this much more than it asks for. */
+const sharedBytesReserved = 1024
+/** As many as registers last for. */
 const threadsPerMultiprocessor = 1024
 
 /** Cycles from the first block's start to the last one's end: full multiprocessors first, then what is left. */
-export function estimateCycles(size: ProductSize, tactic: Tactic, { multiprocessors }: DeviceFacts): number {
+export function estimateCycles(size: ProductSize, tactic: Tactic, device: DeviceFacts): number {
+  const { multiprocessors, sharedBytesPerBlock } = device
   const { tile, splits } = tactic
   const resident = Math.max(
     1,
     Math.min(
-      Math.floor(sharedBytesPerMultiprocessor / sharedBytesOf(tile)),
+      Math.floor((sharedBytesPerBlock + sharedBytesReserved) / (sharedBytesOf(tile) + sharedBytesReserved)),
       Math.floor(threadsPerMultiprocessor / tile.threads),
     ),
   )
