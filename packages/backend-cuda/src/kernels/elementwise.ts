@@ -19,7 +19,7 @@ import {
 export type { Compute } from './elementwise-encoding.ts'
 
 /** A chain of operations on corresponding elements, in one pass over memory. */
-export interface ElementwiseArgs {
+interface ElementwiseArgs {
   /** At most 6, broadcast to the outputs' shape as numpy does; any strides; any dtype of `elementCodes`. */
   readonly inputs: readonly View[]
   /** One or two of the same shape; any strides without repetition. Stored as Cast converts: floats to integers toward zero. */

@@ -3,7 +3,7 @@ import type { View } from '../program/view.ts'
 import { indexed } from './indexed.ts'
 
 /** Any dtype; negative indices count from the end; one outside of the axis makes the run fail. */
-export interface GatherArgs {
+interface GatherArgs {
   readonly data: View
   /** int64 or int32, any strides. */
   readonly indices: View
@@ -34,7 +34,7 @@ export function gather({ data, indices, output, axis }: GatherArgs): Launch {
   })
 }
 
-export interface GatherElementsArgs {
+interface GatherElementsArgs {
   readonly data: View
   /** Of the output's shape. */
   readonly indices: View
@@ -55,7 +55,7 @@ export function gatherElements({ data, indices, output, axis }: GatherElementsAr
   })
 }
 
-export interface GatherNdArgs {
+interface GatherNdArgs {
   readonly data: View
   /** [batch..., ..., k]: k coordinates each, at most 4. */
   readonly indices: View

@@ -24,7 +24,7 @@ export const indexedLayout = structLayout({
   coordinateStrides: ['int32', maxCoordinates],
 })
 
-export interface IndexedArgs {
+interface IndexedArgs {
   readonly kind: 'gather' | 'scatter'
   /** Where indices say which element is read (gather) or written (scatter). */
   readonly chosen: View

@@ -18,7 +18,7 @@ export function rowFields(operands: number) {
   } as const
 }
 
-export interface RowsArgs {
+interface RowsArgs {
   readonly shape: Shape
   /** Along which elements belong to one row; each once, not negative. */
   readonly axes: readonly number[]

@@ -6,7 +6,7 @@ import { indexed } from './indexed.ts'
  * Writes updates over `output`, which holds the data already (copy it there before). Without reduction; where an index
  * occurs twice, either of the updates stays, as ONNX leaves open. Indices as for {@link gather}.
  */
-export interface ScatterElementsArgs {
+interface ScatterElementsArgs {
   /** Of the indices' shape. */
   readonly updates: View
   readonly indices: View
@@ -27,7 +27,7 @@ export function scatterElements({ updates, indices, output, axis }: ScatterEleme
   })
 }
 
-export interface ScatterNdArgs {
+interface ScatterNdArgs {
   /** [..., ...output after the coordinates] */
   readonly updates: View
   /** [..., k]: k coordinates each, at most 4. */

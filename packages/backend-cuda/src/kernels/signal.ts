@@ -4,7 +4,7 @@ import type { View } from '../program/view.ts'
 
 export const signalLayout = structLayout({ counter: 'pointer', target: 'pointer' })
 
-export interface SignalArgs {
+interface SignalArgs {
   /** uint32 [1] of device memory: how many runs have ended. */
   readonly counter: View
   /** uint32 [1] of pinned host memory that the device can write. */

@@ -5,7 +5,7 @@ import { elementCode } from './elements.ts'
 import { broadcastStrides } from './iteration.ts'
 import { rowFields, rowWork } from './rows.ts'
 
-export interface SoftmaxArgs {
+interface SoftmaxArgs {
   /** float32 or float16, any strides. */
   readonly input: View
   /** The same shape; may be the input itself. */

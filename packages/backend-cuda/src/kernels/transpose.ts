@@ -29,7 +29,7 @@ const threads = 256
 /** Matrices that are shorter gain nothing by tiles. */
 const minSize = 8
 
-export interface TransposeArgs {
+interface TransposeArgs {
   readonly input: View
   readonly output: View
   /** In the order of the output's strides; each axis has the strides of input and output. */

@@ -2,7 +2,7 @@ import { bytesPerElement, type View } from '../program/view.ts'
 import type { IterationAxis } from './iteration.ts'
 
 /** Walking over units of several neighbouring elements, where every operand lies so that units are aligned. */
-export interface Units<Axis extends IterationAxis = IterationAxis> {
+interface Units<Axis extends IterationAxis = IterationAxis> {
   /** 1 to 16. */
   readonly bytes: number
   /** Elements in a unit. */
