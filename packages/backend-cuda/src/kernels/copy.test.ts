@@ -13,7 +13,7 @@ describe.skipIf(simulatorUnavailable())(`copy${simulatorUnavailable() ? `: ${sim
   let runner: KernelRunner
   beforeAll(async () => {
     runner = await KernelRunner.open('copy', 'transpose', 'elementwise')
-  }, 120_000)
+  }, 600_000)
   afterAll(() => runner?.dispose())
 
   function check(from: View, to: View, kernel: string): void {

@@ -34,7 +34,7 @@ describe.skipIf(simulatorUnavailable())(
     let runner: KernelRunner
     beforeAll(async () => {
       runner = await KernelRunner.open('elementwise')
-    }, 120_000)
+    }, 600_000)
     afterAll(() => runner?.dispose())
 
     interface Case {

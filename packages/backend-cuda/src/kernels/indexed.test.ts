@@ -35,7 +35,7 @@ describe.skipIf(simulatorUnavailable())(
     let runner: KernelRunner
     beforeAll(async () => {
       runner = await KernelRunner.open('indexed')
-    }, 120_000)
+    }, 600_000)
     afterAll(() => runner?.dispose())
 
     /** A view of pseudo-random whole numbers. */

@@ -37,7 +37,7 @@ describe.skipIf(simulatorUnavailable())(
     let runner: KernelRunner
     beforeAll(async () => {
       runner = await KernelRunner.open('normalize')
-    }, 120_000)
+    }, 600_000)
     afterAll(() => runner?.dispose())
 
     function check(it: Case): void {

@@ -44,7 +44,7 @@ describe.skipIf(simulatorUnavailable())(`pad${simulatorUnavailable() ? `: ${simu
   let runner: KernelRunner
   beforeAll(async () => {
     runner = await KernelRunner.open('pad')
-  }, 120_000)
+  }, 600_000)
   afterAll(() => runner?.dispose())
 
   interface Case {

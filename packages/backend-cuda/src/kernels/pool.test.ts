@@ -37,7 +37,7 @@ describe.skipIf(simulatorUnavailable())(`pool${simulatorUnavailable() ? `: ${sim
   let runner: KernelRunner
   beforeAll(async () => {
     runner = await KernelRunner.open('pool')
-  }, 120_000)
+  }, 600_000)
   afterAll(() => runner?.dispose())
 
   function settings(it: Case) {

@@ -46,7 +46,7 @@ describe.skipIf(simulatorUnavailable())(`reduce${simulatorUnavailable() ? `: ${s
   let runner: KernelRunner
   beforeAll(async () => {
     runner = await KernelRunner.open('reduce', 'arg_reduce')
-  }, 120_000)
+  }, 600_000)
   afterAll(() => runner?.dispose())
 
   const keptShape = ({ shape, axes, keepDims }: Case) =>

@@ -53,7 +53,7 @@ describe.skipIf(simulatorUnavailable())(`resize${simulatorUnavailable() ? `: ${s
   let runner: KernelRunner
   beforeAll(async () => {
     runner = await KernelRunner.open('resize')
-  }, 120_000)
+  }, 600_000)
   afterAll(() => runner?.dispose())
 
   function check(

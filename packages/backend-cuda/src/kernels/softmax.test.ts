@@ -31,7 +31,7 @@ describe.skipIf(simulatorUnavailable())(`softmax${simulatorUnavailable() ? `: ${
   let runner: KernelRunner
   beforeAll(async () => {
     runner = await KernelRunner.open('softmax')
-  }, 120_000)
+  }, 600_000)
   afterAll(() => runner?.dispose())
 
   interface Case {
