@@ -1,5 +1,5 @@
 /** What convolutions and matrix products are checked against: plain loops over values in row-major order, sums in float64. */
-export interface ConvolutionReference {
+interface ConvolutionReference {
   /** [N, C, H, W] */
   readonly input: ArrayLike<number>
   readonly inputShape: readonly [number, number, number, number]
@@ -14,7 +14,7 @@ export interface ConvolutionReference {
   readonly paddingValue?: number
 }
 
-export interface ReferenceSums {
+interface ReferenceSums {
   /** [N, M, OH, OW] */
   readonly shape: readonly [number, number, number, number]
   readonly sums: Float64Array
