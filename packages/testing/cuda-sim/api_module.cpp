@@ -151,21 +151,58 @@ static bool read_parameters(const Function& function, void** parameters, void** 
   return true;
 }
 
-CUDA_SIM_API CUresult cuLaunchKernel(void* handle, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x,
-                                     unsigned block_y, unsigned block_z, unsigned shared_bytes, void* stream_handle,
-                                     void** parameters, void** extra) {
-  CUDA_SIM_CALL(cuLaunchKernel, needs_context);
+/** As CUlaunchConfig, its attributes, and their 64 bytes of value. */
+struct LaunchAttribute {
+  int id;
+  int padding;
+  int value;
+  char rest[60];
+};
+struct LaunchConfig {
+  unsigned grid_x, grid_y, grid_z, block_x, block_y, block_z, shared_bytes;
+  void* stream;
+  const LaunchAttribute* attributes;
+  unsigned attribute_count;
+};
+
+static CUresult launch(Call& call, const LaunchConfig& config, bool programmatic, void* handle, void** parameters, void** extra) {
   const auto function = find_function(handle);
-  Stream* stream = find_stream(call, stream_handle);
+  Stream* stream = find_stream(call, config.stream);
   if (!function || !stream) return CUDA_ERROR_INVALID_HANDLE;
-  // Blocks here are one-dimensional: the fibers know no other threadIdx.
-  if (!grid_x || !grid_y || !grid_z || grid_x > 2147483647u || grid_y > 65535 || grid_z > 65535 || !block_x || block_y != 1 ||
-      block_z != 1 || block_x > function->largest_block || shared_bytes > function->largest_shared_bytes)
+  const unsigned largest_x = 2147483647, largest_yz = 65535;
+  if (!config.grid_x || !config.grid_y || !config.grid_z || config.grid_x > largest_x || config.grid_y > largest_yz ||
+      config.grid_z > largest_yz || !config.block_x || config.block_x > function->largest_block ||
+      config.shared_bytes > function->largest_shared_bytes)
     return CUDA_ERROR_INVALID_VALUE;
+  // Blocks here are one-dimensional: the fibers know no other threadIdx.
+  if (config.block_y != 1 || config.block_z != 1) return CUDA_ERROR_INVALID_VALUE;
   Node node;
   node.kind = NodeKind::kernel;
   node.function = function;
-  node.shape = {{grid_x, grid_y, grid_z}, {block_x, 1, 1}, shared_bytes};
+  node.shape = {{config.grid_x, config.grid_y, config.grid_z}, {config.block_x, 1, 1}, config.shared_bytes};
+  node.programmatic = programmatic;
   if (!read_parameters(*function, parameters, extra, node.parameters)) return CUDA_ERROR_INVALID_VALUE;
   return call.result(submit(*stream, std::move(node)));
+}
+
+CUDA_SIM_API CUresult cuLaunchKernel(void* handle, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x,
+                                     unsigned block_y, unsigned block_z, unsigned shared_bytes, void* stream,
+                                     void** parameters, void** extra) {
+  CUDA_SIM_CALL(cuLaunchKernel, needs_context);
+  const LaunchConfig config = {grid_x, grid_y, grid_z, block_x, block_y, block_z, shared_bytes, stream, nullptr, 0};
+  return launch(call, config, false, handle, parameters, extra);
+}
+
+/** Of the attributes only programmatic stream serialization is known. */
+CUDA_SIM_API CUresult cuLaunchKernelEx(const LaunchConfig* config, void* handle, void** parameters, void** extra) {
+  CUDA_SIM_CALL(cuLaunchKernelEx, needs_context);
+  if (!config || (config->attribute_count && !config->attributes)) return CUDA_ERROR_INVALID_VALUE;
+  bool programmatic = false;
+  for (unsigned i = 0; i < config->attribute_count; i++) {
+    const LaunchAttribute& attribute = config->attributes[i];
+    // IGNORE 0, PROGRAMMATIC_STREAM_SERIALIZATION 6
+    if (attribute.id != 0 && attribute.id != 6) return CUDA_ERROR_INVALID_VALUE;
+    if (attribute.id == 6) programmatic = attribute.value != 0;
+  }
+  return launch(call, *config, programmatic, handle, parameters, extra);
 }

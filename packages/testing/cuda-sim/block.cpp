@@ -18,7 +18,7 @@ void Block::start(Index block, Index size, Index grid, uint32_t bytes, bool shuf
   shared_bytes = bytes;
   thread_count = size.x;
   warp_count = (size.x + warp_threads - 1) / warp_threads;
-  ready_warps = at_barrier = exited = current_warp = 0;
+  ready_warps = at_barrier = at_gate = exited = current_warp = 0;
 
   const size_t wanted = red_zone_bytes + alignment + bytes + red_zone_bytes;
   if (memory_bytes < wanted) {
@@ -49,7 +49,7 @@ void Block::start(Index block, Index size, Index grid, uint32_t bytes, bool shuf
     Warp& warp = warps[i];
     const uint32_t lanes = thread_count - i * warp_threads;
     warp.exists = lanes >= warp_threads ? ~0u : (1u << lanes) - 1;
-    warp.ready = warp.at_operation = warp.at_barrier = warp.exited = 0;
+    warp.ready = warp.at_operation = warp.at_barrier = warp.at_gate = warp.exited = 0;
     make_ready(warp, warp.exists);
   }
 }

@@ -41,7 +41,7 @@ using WarpOperation = void (*)(void* const* arguments);
 
 /** Bits stand for lanes. A lane that exists is in exactly one of the sets, or running. */
 struct Warp {
-  uint32_t exists, ready, at_operation, at_barrier, exited;
+  uint32_t exists, ready, at_operation, at_barrier, at_gate, exited;
   WarpOperation operation;
   void* arguments[warp_threads];
 };
@@ -50,7 +50,7 @@ struct Block : BlockView {
   uint32_t thread_count, warp_count;
   /** Warps with ready lanes. */
   uint32_t ready_warps;
-  uint32_t at_barrier, exited;
+  uint32_t at_barrier, at_gate, exited;
   /** Of the thread that ran last. */
   uint32_t current_warp;
   Warp warps[largest_block / warp_threads];

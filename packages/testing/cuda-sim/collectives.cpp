@@ -29,6 +29,8 @@ void warp_operation(WarpOperation operation, void* arguments) {
   running_grid->give_way();
 }
 
+void wait_for_kernel_ahead() { running_grid->wait_at_gate(); }
+
 void block_barrier() {
   Thread* thread = current_thread();
   Block& block = *current_block();

@@ -81,6 +81,44 @@ bool allocated(const Node& node) {
   return fine(node.target) && fine(node.source);
 }
 
+std::unique_ptr<Grid> make_grid(const Node& node) {
+  return std::make_unique<Grid>(node.function->kernel, node.parameters, node.shape, next_seed());
+}
+
+/** The kernel that directly follows the one that the stream is at, if it may start early; null otherwise. */
+const Node* kernel_behind(const Stream& stream) {
+  const Nodes& nodes = *stream.commands.front().nodes;
+  const Node* behind = nullptr;
+  if (stream.position + 1 < nodes.size()) {
+    behind = &nodes[stream.order[stream.position + 1]];
+    if (behind->dependencies != std::vector<uint32_t>{stream.order[stream.position]}) return nullptr;
+  } else if (stream.commands.size() > 1 && stream.commands[1].nodes && !stream.commands[0].is_graph && !stream.commands[1].is_graph) {
+    behind = &stream.commands[1].nodes->front();
+  }
+  return behind && behind->kind == NodeKind::kernel && behind->programmatic ? behind : nullptr;
+}
+
+/** Starts the kernel that the stream is at, and lets the one behind run ahead as far as it may. */
+void start_kernel(Stream& stream, const Node& node, std::unique_lock<std::mutex>& lock) {
+  if (const CUresult fault = take_fault(kernel_fault); fault != CUDA_SUCCESS) {
+    set_error(*stream.context, fault, "kernel " + node.function->name + ": failed because a test asked for it");
+    return;
+  }
+  stream.grid = stream.grid_behind ? std::move(stream.grid_behind) : make_grid(node);
+  const Node* behind = driver().seed ? kernel_behind(stream) : nullptr;
+  if (behind) {
+    stream.grid_behind = make_grid(*behind);
+    stream.grid_behind->close_gate();
+    Grid& grid = *stream.grid_behind;
+    lock.unlock();
+    grid.advance();
+    lock.lock();
+    if (grid.status() != CUDA_SUCCESS)
+      set_error(*stream.context, grid.status(), "kernel " + behind->function->name + ": " + grid.message());
+  }
+  stream.grid->open_gate();
+}
+
 /** Runs a part of the stream's first command; true once that has ended. The mutex is held, but not while kernels run. */
 bool run_part(Stream& stream, std::unique_lock<std::mutex>& lock) {
   Command& command = stream.commands.front();
@@ -95,13 +133,8 @@ bool run_part(Stream& stream, std::unique_lock<std::mutex>& lock) {
       const Node& node = nodes[stream.order[stream.position]];
       Work work;
       if (node.kind == NodeKind::kernel) {
-        if (!stream.grid) {
-          if (const CUresult fault = take_fault(kernel_fault); fault != CUDA_SUCCESS) {
-            set_error(*stream.context, fault, "kernel " + node.function->name + ": failed because a test asked for it");
-            return false;
-          }
-          stream.grid = std::make_unique<Grid>(node.function->kernel, node.parameters, node.shape, next_seed());
-        }
+        if (!stream.grid) start_kernel(stream, node, lock);
+        if (stream.context->error != CUDA_SUCCESS) return false;
         Grid& grid = *stream.grid;
         lock.unlock();
         const bool more = grid.advance();
@@ -144,6 +177,7 @@ void drop(Stream& stream) {
   stream.order.clear();
   stream.position = 0;
   stream.grid.reset();
+  stream.grid_behind.reset();
 }
 
 void drop_where_failed() {

@@ -101,16 +101,26 @@ Thread* Grid::pick() {
     last_ = running_[random_.below(static_cast<uint32_t>(running_.size()))];
     if (last_->ready_warps) last_->current_warp = random_bit(last_->ready_warps, random_);
   }
+  last_ = ready_block();
+  if (!last_) return nullptr;
   Block& block = *last_;
-  if (!block.ready_warps) {
-    note(CUDA_ERROR_LAUNCH_FAILED, where_threads_are(block), &block);
-    return nullptr;
-  }
   uint32_t warp = block.current_warp;
   if (!block.warps[warp].ready)
     warp = shuffled_ ? random_bit(block.ready_warps, random_) : static_cast<uint32_t>(__builtin_ctz(block.ready_warps));
   const uint32_t ready = block.warps[warp].ready;
   return block.take(warp, shuffled_ ? random_bit(ready, random_) : static_cast<uint32_t>(__builtin_ctz(ready)));
+}
+
+/** The last block or, if that stands at the gate, another; null if all do, or if the threads of the last one are stuck. */
+Block* Grid::ready_block() {
+  if (last_ && last_->ready_warps) return last_;
+  for (Block* block : running_) {
+    if (block->ready_warps) return block;
+    if (gate_closed_ && block->at_gate) continue;
+    note(CUDA_ERROR_LAUNCH_FAILED, where_threads_are(*block), block);
+    return nullptr;
+  }
+  return nullptr;
 }
 
 void Grid::switch_to(Thread* next, Fiber* from) {
@@ -143,6 +153,25 @@ void Grid::thread_ended() {
   }
   release_fiber(fiber);
   switch_to(next, fiber);
+}
+
+void Grid::wait_at_gate() {
+  if (!gate_closed_) return;
+  Thread* thread = current_thread();
+  thread->warp->at_gate |= thread->bit();
+  current_block()->at_gate++;
+  wait();
+}
+
+void Grid::open_gate() {
+  gate_closed_ = false;
+  for (Block* block : running_) {
+    block->at_gate = 0;
+    for (uint32_t i = 0; i < block->warp_count; i++) {
+      block->make_ready(block->warps[i], block->warps[i].at_gate);
+      block->warps[i].at_gate = 0;
+    }
+  }
 }
 
 void Grid::give_way() {

@@ -29,6 +29,9 @@ class Grid {
   Grid(const Grid&) = delete;
   /** Runs until a few blocks have ended; false once all have, or after an error. */
   bool advance();
+  /** Threads that call `wait_for_kernel_ahead` stop there until the gate is opened; `advance` returns once all have. */
+  void close_gate() { gate_closed_ = true; }
+  void open_gate();
   CUresult status() const { return status_; }
   const std::string& message() const { return message_; }
   const Work& work() const { return work_; }
@@ -38,6 +41,7 @@ class Grid {
   /** Leaves the running thread, which waits for others or has ended. */
   void wait();
   void thread_ended();
+  void wait_at_gate();
   /** Lets others go first if the schedule is shuffled. */
   void give_way();
   /** Ends the kernel with an error; never returns to the running thread. */
@@ -46,6 +50,7 @@ class Grid {
 
  private:
   Thread* pick();
+  Block* ready_block();
   void start_block();
   void end_block(Block* block);
   std::string where_threads_are(const Block& block) const;
@@ -63,7 +68,7 @@ class Grid {
   /** Block n of those that start is number first_block_ + n * block_step_, modulo their count. */
   uint64_t first_block_ = 0, block_step_ = 1;
   uint32_t ended_ = 0;
-  bool pause_ = false;
+  bool pause_ = false, gate_closed_ = false;
   std::vector<Block*> running_;
   Block* last_ = nullptr;
   CUresult status_ = CUDA_SUCCESS;

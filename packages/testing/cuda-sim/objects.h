@@ -40,6 +40,8 @@ struct Node {
   // Kernel
   std::shared_ptr<Function> function;
   LaunchShape shape{};
+  /** May start before the kernel ahead has ended. */
+  bool programmatic = false;
   std::vector<unsigned char> parameters;
   // Copy and fill
   uintptr_t target = 0, source = 0;
@@ -105,6 +107,8 @@ struct Stream {
   std::vector<uint32_t> order;
   size_t position = 0;
   std::unique_ptr<Grid> grid;
+  /** The next kernel, started early up to where it waits for the one that runs. */
+  std::unique_ptr<Grid> grid_behind;
   double clock_us = 0;
   /** Set while it is being captured into a graph, with the nodes that the next one depends on. */
   std::shared_ptr<Capture> capture;

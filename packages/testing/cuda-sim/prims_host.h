@@ -9,17 +9,26 @@
 #include "simt.h"
 
 #define DEVICE inline
-/** Each kernel exports an entry that takes its parameters by address, and their size. */
-#define KERNEL(name, Params)                                                      \
+/**
+ * Each kernel exports an entry that takes its parameters by address, and their size. As on the device, all but KERNEL_AHEAD
+ * wait first for the kernel ahead.
+ */
+#define KERNEL(name, Params) LOWLAT_KERNEL(name, Params, wait_for_kernel_ahead())
+#define LOWLAT_KERNEL(name, Params, wait)                                         \
   static void name(const Params& p);                                              \
-  extern "C" void lowlat_kernel_##name(const Params* p) { name(*p); }             \
+  extern "C" void lowlat_kernel_##name(const Params* p) {                         \
+    wait;                                                                         \
+    name(*p);                                                                     \
+  }                                                                               \
   extern "C" const uint32_t lowlat_kernel_params_##name = sizeof(Params);         \
   static void name(const Params& p)
 /** Launches with more threads than promised are refused, as by the real driver. */
 #define KERNEL_BOUNDED(name, Params, maxThreads, minBlocks)                       \
   extern "C" const uint32_t lowlat_kernel_threads_##name = maxThreads;            \
   KERNEL(name, Params)
-#define KERNEL_AHEAD(name, Params, maxThreads, minBlocks) KERNEL_BOUNDED(name, Params, maxThreads, minBlocks)
+#define KERNEL_AHEAD(name, Params, maxThreads, minBlocks)                         \
+  extern "C" const uint32_t lowlat_kernel_threads_##name = maxThreads;            \
+  LOWLAT_KERNEL(name, Params, )
 #define UNROLL
 #define UNROLL_BY(n)
 #define NO_UNROLL
@@ -41,8 +50,9 @@ constexpr T ceil_div(T a, T b) {
   return (a + b - 1) / b;
 }
 
-// Kernels of a stream never overlap here.
-DEVICE void wait_for_kernel_ahead() {}
+/** Every kernel lets the one behind start at once. */
+DEVICE void start_kernel_behind() {}
+DEVICE void wait_for_kernel_ahead() { cuda_sim::wait_for_kernel_ahead(); }
 
 // Threads
 

@@ -26,6 +26,13 @@ struct ThreadView {
 /** The running thread. Fibers never move to another OS thread, so that the address of the variable stays right. */
 extern __thread ThreadView* current __attribute__((tls_model("initial-exec")));
 
+/**
+ * Waits until the kernel ahead has ended. Only a kernel that was launched for it (programmatic stream serialization) starts
+ * before that, and here only under a shuffled schedule: its first blocks then run up to this call before the kernel ahead
+ * begins, as early as they may.
+ */
+void wait_for_kernel_ahead();
+
 /** Waits for every thread of the block. Exited threads are an error, not a hang. */
 void block_barrier();
 

@@ -50,6 +50,35 @@ describe.skipIf(reason)(`mistakes in kernels${reason ? ` (${reason})` : ''}`, ()
     for (const seed of seeds) expect(counted(seed)).toBeLessThan(20 * 32)
   })
 
+  /** What a chain of kernels, each launched to start early, makes of zeros; from a graph or a stream. */
+  function chain(kernel: string, seed: number, captured: boolean): number[] {
+    sim.start()
+    sim.control.setSeed(seed)
+    const stream = sim.out('cuStreamCreate', 1)
+    const buffers = Array.from({ length: 4 }, () => sim.upload(new Int32Array(threads)))
+    if (captured) sim.check('cuStreamBeginCapture_v2', stream, 1)
+    else sim.control.hold(true)
+    for (let i = 0; i < 3; i++) {
+      const parameters = [buffers[i]!, buffers[i + 1]!]
+      expect(sim.launch({ kernel, threads, parameters, stream, programmatic: true })).toBe(cu.success)
+    }
+    if (captured) {
+      const graph = new BigUint64Array(1)
+      sim.check('cuStreamEndCapture', stream, graph)
+      sim.check('cuGraphLaunch', sim.out('cuGraphInstantiateWithFlags', graph[0]!, 0), stream)
+    } else sim.control.hold(false)
+    sim.check('cuStreamSynchronize', stream)
+    return [...new Set(sim.download(buffers[3]!, new Int32Array(threads)))]
+  }
+
+  test.each([true, false])(
+    'reading before waiting for the kernel ahead is found by shuffling (captured: %s)',
+    (captured) => {
+      for (const seed of [0, ...seeds]) expect(chain('add_one', seed, captured)).toEqual([3])
+      for (const seed of seeds) expect(chain('add_one_early', seed, captured)).not.toEqual([3])
+    },
+  )
+
   test('the same seed gives the same wrong result again', () => {
     const results = [5, 5, 6].map((seed) => {
       sim.start()

@@ -91,6 +91,7 @@ const signatures: Readonly<Record<string, readonly string[]>> = {
   cuFuncGetAttribute: [p, i, h],
   cuFuncSetAttribute: [h, i, i],
   cuLaunchKernel: [h, u, u, u, u, u, u, u, h, p, p],
+  cuLaunchKernelEx: [p, h, p, p],
   cuOccupancyMaxActiveBlocksPerMultiprocessor: [p, h, i, z],
   cuGraphInstantiateWithFlags: [p, h, 'uint64'],
   cuGraphLaunch: [h, h],
@@ -109,6 +110,8 @@ interface KernelCall {
   /** Packed in order: numbers are addresses, bigints int64. */
   readonly parameters: readonly (number | bigint | { int32: number })[]
   readonly stream?: number
+  /** Launched so that it may start before the kernel ahead has ended. */
+  readonly programmatic?: boolean
 }
 
 /** The simulated driver, called directly, with the fixtures as kernels. */
@@ -197,12 +200,22 @@ export class Harness {
   }
 
   /** The CUresult of starting a kernel. */
-  launch({ kernel, grid = [1, 1, 1], threads = 32, sharedBytes = 0, parameters, stream = 0 }: KernelCall): number {
-    const packed = pack(parameters)
+  launch({ kernel, grid = [1, 1, 1], threads = 32, sharedBytes = 0, stream = 0, ...rest }: KernelCall): number {
+    const packed = pack(rest.parameters)
     const sizes = BigUint64Array.of(BigInt(packed.byteLength))
     const extra = BigUint64Array.of(1n, addressOf(packed), 2n, addressOf(sizes), 0n)
-    const [x, y, zs] = grid
-    return this.call('cuLaunchKernel', this.function(kernel), x, y, zs, threads, 1, 1, sharedBytes, stream, null, extra)
+    const shape = [...grid, threads, 1, 1, sharedBytes]
+    const handle = this.function(kernel)
+    if (!rest.programmatic) return this.call('cuLaunchKernel', handle, ...shape, stream, null, extra)
+    // CUlaunchConfig with one CUlaunchAttribute: PROGRAMMATIC_STREAM_SERIALIZATION
+    const attribute = new Int32Array(18)
+    attribute.set([6, 0, 1])
+    const config = new DataView(new ArrayBuffer(56))
+    for (const [i, value] of shape.entries()) config.setUint32(4 * i, value, true)
+    config.setBigUint64(32, BigInt(stream), true)
+    config.setBigUint64(40, addressOf(attribute), true)
+    config.setUint32(48, 1, true)
+    return this.call('cuLaunchKernelEx', config, handle, null, extra)
   }
 
   /** Runs a kernel to its end; the CUresult. */
