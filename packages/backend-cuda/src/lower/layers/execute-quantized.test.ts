@@ -200,6 +200,42 @@ describe.skipIf(unavailable)(`quantized layers on the simulator${unavailable}`, 
     expect(actual.toFloat32()).toEqual(expected.toFloat32())
   })
 
+  it('compute integer operators as the CPU backend does', async () => {
+    const g = new GraphBuilder('integer')
+    const x = g.input('x', 'uint8', [1, 6, 5, 7])
+    const [input, hidden, result] = [0.02, 0.05, 0.07].map((scale) => parameters(g, scale, unsigned)) as [
+      Value[],
+      Value[],
+      Value[],
+    ]
+    const perChannel = g.constant('scales', new Tensor('float32', [4], Float32Array.of(0.001, 0.002, 0.003, 0.004)))
+    const bias = g.constant('b', new Tensor('int32', [4], Int32Array.of(-500, 0, 500, 1000)))
+    const weight = [integers(g, [4, 6, 3, 3]), perChannel, g.constant('zeros', Tensor.zeros('int8', [4]))]
+    const convolved = g.op('QLinearConv', [x, ...input, ...weight, ...hidden, bias], padded)
+    const matrix = [integers(g, [7, 3]), g.scalar('scale', 'float32', 0.003), g.scalar('zero', 'int8', 0)]
+    g.graph.addOutput(g.op('QLinearMatMul', [convolved, ...hidden, ...matrix, ...result]))
+    inferTypes(g.graph)
+    const feeds = {
+      x: new Tensor(
+        'uint8',
+        [1, 6, 5, 7],
+        Uint8Array.from({ length: 210 }, () => g.random.integer(256)),
+      ),
+    }
+    const model = onnxFromGraph(g.graph)
+    const lowered = runner.lower(model, feeds)
+    expect(lowered.program.steps.map(({ kind }) => kind)).toEqual(['kernel', 'kernel'])
+    const { QLinearMatMul: actual } = await runner.run(lowered, feeds)
+    await using reference = await runner.openReference(model)
+    const { QLinearMatMul: expected } = await reference.run(feeds)
+    const levels = expected!.toFloat32()
+    const distances = actual!.toFloat32().map((level, index) => Math.abs(level - levels[index]!))
+    // It multiplies by one rounded quotient of scales; results half-way between two levels may differ.
+    expect(Math.max(...distances)).toBeLessThanOrEqual(1)
+    expect(distances.filter((distance) => distance > 0).length).toBeLessThan(distances.length / 20)
+    expect(new Set(levels).size).toBeGreaterThan(10)
+  })
+
   it.each(Object.entries(cases))('compute %s with floats between layers stored in 16 bits', async (_, one) => {
     const { actual, expected } = await run(one, 'int8')
     expect(relativeError(actual, expected)).toBeLessThan(0.03)
