@@ -1,6 +1,7 @@
 import type { DType } from '@lowlat/core'
 import type { Node } from '@lowlat/onnx'
 import type { Facts } from '../facts.ts'
+import { isHalfOrSingle } from '../floats.ts'
 import { inputOf, outputOf } from '../nodes.ts'
 import type { Rule, Rules } from '../rule.ts'
 import { constant, type ProgramBuilder, type Term } from './builder.ts'
@@ -32,19 +33,23 @@ const cast: Elementwise = {
   },
 }
 
-/** Floats of the same storage need no kernel. */
-function isAlias(node: Node, facts: Facts): boolean {
-  const [from, to] = [facts.dtype(inputOf(node)), facts.dtype(outputOf(node))]
-  return isFloat(from) && isFloat(to) && facts.storageFor(from) === facts.storageFor(to)
+/** Kernels read and write float32 and float16 alike, so that a cast between them is left to its neighbours. */
+function isLeft(node: Node, facts: Facts): boolean {
+  return [inputOf(node), outputOf(node)].every((value) => isHalfOrSingle(facts.dtype(value)))
 }
 
 const element = elementwiseRule(cast)
 
 const castRule: Rule = {
   ...element,
+  arrangement: {
+    inputIn: (node, _index, place, facts) => (isLeft(node, facts) ? place : undefined),
+    outputOf: (node, input, facts) => {
+      return isLeft(node, facts) ? { ...input, dtype: facts.storageOf(outputOf(node)) } : undefined
+    },
+  },
   lower(node, context) {
-    const view = context.viewOf(inputOf(node))
-    if (isAlias(node, context.facts)) context.define(outputOf(node), view)
+    if (isLeft(node, context.facts)) context.define(outputOf(node), context.viewOf(inputOf(node)))
     else element.lower(node, context)
   },
 }

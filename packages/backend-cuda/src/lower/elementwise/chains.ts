@@ -10,6 +10,8 @@ interface Chain {
   /** Producers first. */
   readonly nodes: readonly ElementNode[]
   readonly output: Value
+  /** The unit that it started from. */
+  readonly last: Unit
 }
 
 /**
@@ -26,7 +28,7 @@ export function chainElementwise(units: readonly Unit[], facts: Facts): Unit[] {
       continue
     }
     const [node] = unit.nodes
-    const chain = grown({ nodes: [{ node: node!, elementwise }], output: unit.outputs[0]! }, chains, facts)
+    const chain = grown({ nodes: [{ node: node!, elementwise }], output: unit.outputs[0]!, last: unit }, chains, facts)
     for (const member of chain.nodes) chains.delete(member.node.outputs[0]!)
     chains.set(chain.output, chain)
   }
@@ -46,7 +48,7 @@ function grown(start: Chain, chains: ReadonlyMap<Value, Chain>, facts: Facts): C
         (one) => one && !members.has(one.output.producer!) && !refused.has(one) && isInner(one, members, chain, facts),
       )
     if (!before) return chain
-    const joined = { nodes: [...before.nodes, ...chain.nodes], output: chain.output }
+    const joined = { ...chain, nodes: [...before.nodes, ...chain.nodes] }
     if (fitsOneKernel(joined.nodes, facts)) chain = joined
     else refused.add(before)
   }
@@ -57,7 +59,8 @@ function isInner({ output }: Chain, members: ReadonlySet<Node>, chain: Chain, fa
   return output.uses.every((use) => use.kind === 'node' && members.has(use.node))
 }
 
-function unitOf({ nodes, output }: Chain): Unit {
+function unitOf({ nodes, output, last }: Chain): Unit {
+  if (nodes.length === 1) return last
   return groupUnit({
     operator: [...new Set(nodes.map(({ node }) => node.opType))].join('+'),
     nodes: nodes.map(({ node }) => node),

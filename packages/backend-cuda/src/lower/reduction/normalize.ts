@@ -1,12 +1,12 @@
 import type { Node, Value } from '@lowlat/onnx'
 import { type NormalizeArgs, normalize } from '../../kernels/normalize.ts'
 import type { View } from '../../program/view.ts'
+import { halfOrSingle, isHalfOrSingle } from '../floats.ts'
 import { axisOrder } from '../layout.ts'
 import type { Lowering } from '../lowering.ts'
 import { axisFrom, inputOf, isRead, outputOf } from '../nodes.ts'
 import type { Rule, Rules } from '../rule.ts'
 import { broadcastView, reshapeView } from '../views.ts'
-import { halfOrSingle, isHalfOrSingle } from './floats.ts'
 
 /** Scales and biases stay in float32 whatever the precision. */
 function parameter(value: Value | undefined, context: Lowering): View | undefined {

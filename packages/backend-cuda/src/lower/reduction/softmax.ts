@@ -1,10 +1,10 @@
 import type { Node } from '@lowlat/onnx'
 import { softmax } from '../../kernels/softmax.ts'
 import type { Facts } from '../facts.ts'
+import { halfOrSingle, isHalfOrSingle } from '../floats.ts'
 import { axisOrder } from '../layout.ts'
 import { axisFrom, inputOf, outputOf } from '../nodes.ts'
 import type { Rule, Rules } from '../rule.ts'
-import { halfOrSingle, isHalfOrSingle } from './floats.ts'
 
 /** One axis since opset 13; all from the axis on before. */
 function axesOf(node: Node, facts: Facts): number[] {

@@ -1,7 +1,7 @@
 import type { DType } from '@lowlat/core'
 import type { Node } from '@lowlat/onnx'
-import type { Facts } from '../facts.ts'
-import { inputOf } from '../nodes.ts'
+import type { Facts } from './facts.ts'
+import { inputOf } from './nodes.ts'
 
 export const isHalfOrSingle = (dtype: DType): boolean => dtype === 'float32' || dtype === 'float16'
 
