@@ -1,4 +1,5 @@
 import { readdir, readFile } from 'node:fs/promises'
+import { createBackend } from '@lowlat/backend-cpu'
 import { type Feeds, type Precision, sizeOf, Tensor } from '@lowlat/core'
 import {
   createRandom,
@@ -12,6 +13,7 @@ import {
 } from '@lowlat/onnx'
 import { type Detection, decodeYolox } from '@lowlat/postprocess'
 import { createImageDecoder, type ImageOptions, mobilenet, squeezenetCaffe, yolox } from '@lowlat/preprocess'
+import { quantize } from '@lowlat/quantize'
 import { simulatorUnavailable, testDataMissing, testDataPath } from '@lowlat/testing'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { cosineSimilarity, relativeError } from './testing/compare.ts'
@@ -225,6 +227,29 @@ describe.skipIf(missing)(`models with Q/DQ${unless(missing)}`, () => {
         // Averages may lie just between two integers, where the order of a sum decides.
         expect(best(fetches.output!)).toBe(best(expected.get(graph.outputs[0]!)!))
       }
+    },
+    10 * minutes,
+  )
+})
+
+describe.skipIf(missing)(`a model that was quantized for this backend${unless(missing)}`, () => {
+  it(
+    'computes all its layers on integers, bit by bit what the definition says',
+    async () => {
+      const samples: Feeds[] = []
+      for await (const feeds of cifarPictures(6)) samples.push(feeds)
+      const options = { target: 'cuda', method: 'minmax', recovery: 'none', backend: createBackend() } as const
+      const { graph } = await quantize(await load('resnet8_cifar10.fp32.onnx'), { ...options, samples })
+      inferTypes(graph)
+      const feeds = samples[0]!
+      const { program } = runner.lower(onnxFromGraph(graph), feeds)
+      const layers = program.steps.filter((step) => /Conv|Gemm/.test(step.kind === 'kernel' ? step.operator : ''))
+      expect(layers).toHaveLength(10)
+      expect(layers.every((step) => step.kind === 'kernel' && step.precision === 'int8')).toBe(true)
+      const integers = lastIntegers(graph)
+      graph.addOutput(integers)
+      const fetches = await runner.run(runner.lower(onnxFromGraph(graph), feeds), feeds)
+      expect(fetches[integers.name]!.data).toEqual(quantizedReference(graph, feeds).get(integers)!.data)
     },
     10 * minutes,
   )

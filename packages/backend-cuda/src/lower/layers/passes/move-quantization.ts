@@ -12,8 +12,9 @@ import {
 const movements = new Set(['Reshape', 'Flatten', 'Squeeze', 'Unsqueeze', 'Transpose', 'DepthToSpace', 'SpaceToDepth'])
 /** Those that may leave elements out: to quantize before them would be more work. */
 const selections = new Set(['Slice', 'Gather'])
-/** Operators whose results kernels quantize as they store them. */
+/** Operators whose results kernels quantize as they store them; integers of other scales are converted without floats in memory. */
 const computing = new Set([
+  'DequantizeLinear',
   ...['Conv', 'Gemm', 'MatMul', 'Add', 'Mul', 'Relu', 'Clip', 'LeakyRelu', 'Sigmoid', 'HardSigmoid', 'HardSwish'],
   ...['Tanh', 'Elu', 'Gelu', 'Softplus', 'Mish'],
 ])

@@ -44,6 +44,17 @@ describe('passes that prepare quantized layers', () => {
     )
   })
 
+  it('convert integers of different quantizations before they are joined', () => {
+    const joined = (g: GraphBuilder, x: Value) => {
+      const parts = [both(g, g.op('Abs', [x])), both(g, g.op('Neg', [x]), 0.25)]
+      return g.op('Relu', [both(g, g.op('Concat', parts, { axis: 1 }))])
+    }
+    const nodes = operators(joined, [1, 8, 4, 4])
+    // The first has the quantization of the result already.
+    expect(nodes.filter((node) => node === 'QuantizeLinear')).toHaveLength(3)
+    expect(nodes.slice(-3)).toEqual(['Concat', 'DequantizeLinear', 'Relu'])
+  })
+
   it('let layers quantize before a maximum', () => {
     const layer = (g: GraphBuilder, x: Value) => g.op('Relu', [g.op('Conv', [x, g.weights('w', [4, 4, 1, 1], 1)])])
     const shape = [1, 4, 2, 2]
