@@ -33,6 +33,8 @@ export class CudaEngine implements Engine {
   readonly gpu: Gpu
   readonly options: CudaOptions
   readonly #weights: DeviceMemory
+  /** By key: weights that were packed after loading. */
+  readonly #lateWeights = new Map<string, DeviceMemory>()
   readonly #lowering: LoweringParts
   readonly #hosts: HostSessions
   readonly #programs: SharedCache<Prepared>
@@ -107,10 +109,23 @@ export class CudaEngine implements Engine {
     return lease
   }
 
-  /** Where a constant of the plan is. */
+  /** Where a weight is; undefined for the tables of single programs. @throws BackendError OUT_OF_MEMORY. */
   constantAddress({ name }: DeviceBuffer): number | undefined {
-    const offset = this.#lowering.constants.offsetOf(name)
-    return offset === undefined ? undefined : this.#weights.address + offset
+    const { constants } = this.#lowering
+    const offset = constants.offsetOf(name)
+    if (offset !== undefined) return this.#weights.address + offset
+    const late = constants.late(name)
+    return late && this.#lateAddress(name, late.bytes)
+  }
+
+  #lateAddress(key: string, bytes: Uint8Array): number {
+    let memory = this.#lateWeights.get(key)
+    if (!memory) {
+      memory = this.gpu.context.allocate(bytes.byteLength)
+      this.#lateWeights.set(key, memory)
+      memory.write(bytes)
+    }
+    return memory.address
   }
 
   /** @throws BackendError OUT_OF_MEMORY and others; the engine and its other contexts go on. */
@@ -153,6 +168,7 @@ export class CudaEngine implements Engine {
       () => this.#programs[Symbol.asyncDispose](),
       () => this.#hosts[Symbol.asyncDispose](),
       async () => this.#weights.dispose(),
+      ...[...this.#lateWeights.values()].map((memory) => async () => memory.dispose()),
       async () => this.gpu.release(),
     ]
     const errors: unknown[] = []

@@ -36,6 +36,7 @@ export function guessedShapes(inputs: readonly TensorInfo[]): InputShapes[] {
   return distinct([
     withSizes(inputs, (axis) => (axis === 0 ? 1 : 64)),
     withSizes(inputs, (axis) => (axis < 2 ? 1 : 224)),
+    withSizes(inputs, (axis) => (axis === 0 ? 1 : 512)),
     withSizes(inputs, () => 1),
   ])
 }

@@ -2,6 +2,7 @@ import type { Precision, Session, Shape } from '@lowlat/core'
 import type { CudaContext, DeviceMemory } from '@lowlat/cuda-driver'
 import type { Graph } from '@lowlat/onnx'
 import { lower } from '../lower/lower.ts'
+import { prepareError } from '../lowering-error.ts'
 import { type ArenaPlan, planArena } from '../memory/arena.ts'
 import type { CudaOptions } from '../options.ts'
 import { type PlanConstants, ProgramConstants } from '../plan/program-constants.ts'
@@ -65,8 +66,14 @@ export class Prepared implements AsyncDisposable {
   ): Promise<Prepared> {
     const { tf32, hostFallback } = options
     const constants = new ProgramConstants(weights)
-    const whole = lower(graph, { inputShapes, precision, device, constants, hostFallback, tf32 })
-    const program = outputs ? pruneProgram(whole, outputs) : whole
+    const lowered = () => {
+      try {
+        return lower(graph, { inputShapes, precision, device, constants, hostFallback, tf32 })
+      } catch (error) {
+        throw prepareError(error, inputShapes)
+      }
+    }
+    const program = outputs ? pruneProgram(lowered(), outputs) : lowered()
     const leases = await hosts.acquire(program)
     try {
       const bytes = constants.tableBytes()

@@ -1,4 +1,4 @@
-import type { CudaModule } from '@lowlat/cuda-driver'
+import type { CudaModule, Kernel } from '@lowlat/cuda-driver'
 import { signal } from '../kernels/signal.ts'
 import { packArguments } from '../memory/pack-arguments.ts'
 import type { Launch } from '../program/launch.ts'
@@ -20,6 +20,7 @@ export class Recorder {
   readonly #prepared: Prepared
   readonly #module: CudaModule
   readonly #constantAddress: (buffer: DeviceBuffer) => number | undefined
+  readonly #launches = new Map<Launch, { kernel: Kernel; parameters: Uint8Array }>()
 
   /** @param constantAddress where constants of the plan are. */
   constructor(
@@ -34,12 +35,17 @@ export class Recorder {
     this.#constantAddress = constantAddress
   }
 
-  /** Makes all kernels ready, before a stream is captured. @throws BackendError. */
+  /** Makes all kernels and their parameters ready, before a stream is captured. @throws BackendError. */
   prepare(): void {
-    for (const step of this.#prepared.program.steps) {
-      if (step.kind === 'kernel') this.#module.kernel(step.launch.kernel).prepare(step.launch.sharedBytes)
-    }
-    this.#module.kernel(signalLaunch.kernel).prepare(signalLaunch.sharedBytes)
+    for (const step of this.#prepared.program.steps) if (step.kind === 'kernel') this.#prepareLaunch(step.launch)
+    this.#prepareLaunch(signalLaunch)
+  }
+
+  #prepareLaunch(launch: Launch): void {
+    const kernel = this.#module.kernel(launch.kernel)
+    kernel.prepare(launch.sharedBytes)
+    const parameters = packArguments(launch, (buffer) => this.#addressOf(buffer))
+    this.#launches.set(launch, { kernel, parameters })
   }
 
   /** @param between called before the copies to the device, before each kernel, after the last one, and at the end. */
@@ -65,13 +71,9 @@ export class Recorder {
   }
 
   #launch(launch: Launch): void {
-    this.#module.kernel(launch.kernel).launch({
-      grid: launch.grid,
-      threads: launch.threads,
-      sharedBytes: launch.sharedBytes,
-      stream: this.#workspace.stream,
-      parameters: packArguments(launch, (buffer) => this.#addressOf(buffer)),
-    })
+    const { kernel, parameters } = this.#launches.get(launch)!
+    const { grid, threads, sharedBytes } = launch
+    kernel.launch({ grid, threads, sharedBytes, stream: this.#workspace.stream, parameters })
   }
 
   #addressOfView({ buffer, dtype, offset }: View): number {

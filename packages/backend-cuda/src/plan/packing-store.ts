@@ -32,6 +32,11 @@ export class PackingStore implements ConstantStore {
     return [...this.#entries.values()].map(({ view: _, bytes: __, ...entry }) => entry)
   }
 
+  /** Whether some constant was packed from the initializer of that name: keys begin with the names that they are made of. */
+  holdsWeight(name: string): boolean {
+    return [...this.#entries.keys()].some((key) => `+${key}`.includes(`+${name}/`) || `+${key}`.includes(`+${name}+`))
+  }
+
   /** All of it in order, with zeros between: pieces whose sizes are multiples of 256. */
   *chunks(): Generator<Uint8Array> {
     for (const { bytes } of this.#entries.values()) {

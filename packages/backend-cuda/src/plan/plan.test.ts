@@ -124,6 +124,13 @@ describe('a plan', () => {
   })
 })
 
+it('knows which weights were packed, alone or with others', () => {
+  const store = new PackingStore()
+  for (const key of ['a/plain/int8[1]', 'b+layer.c++d/rows/int8[1]']) store.get(key, 'int8', [1], () => numbers(1))
+  expect(['a', 'b', 'layer.c', 'd'].map((name) => store.holdsWeight(name))).toEqual([true, true, true, true])
+  expect(['c', 'plain', 'layer', 'e'].map((name) => store.holdsWeight(name))).toEqual([false, false, false, false])
+})
+
 describe('the constants of a program', () => {
   const plan = new PlanConstants([{ key: 'a', dtype: 'int8', shape: [4], offset: 256, sizeBytes: 4 }])
 
@@ -141,9 +148,18 @@ describe('the constants of a program', () => {
     expect(second % 256).toBe(0)
   })
 
-  it('do not include weights that were never packed', () => {
+  it('include weights that are packed late, for all programs', () => {
+    const late = new PlanConstants([])
+    const view = new ProgramConstants(late).get('b', 'int8', [4], () => numbers(4))
+    expect(late.late('b')).toEqual({ view, bytes: numbers(4) })
+    expect(new ProgramConstants(late).get('b', 'int8', [4], () => expect.unreachable('packed twice'))).toBe(view)
+  })
+
+  it('do not include weights whose elements the plan left out', async () => {
+    await using file = await openBytes(bytes)
+    const [weights] = (await file.readGraph()).initializers
     const constants = new ProgramConstants(plan)
-    expect(() => constants.get('b', 'int8', [4], () => numbers(4))).toThrow(
+    expect(() => constants.get('b', 'float32', [4, 2], () => weights!.initializer!.tensor.bytes)).toThrow(
       expect.objectContaining({ code: 'RUN_FAILED', received: 'b' }),
     )
   })
