@@ -1,4 +1,4 @@
-import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { addressOf, cu, Harness, skipReason as reason } from './harness.ts'
 
 describe.skipIf(reason)(`the simulated CUDA driver${reason ? ` (${reason})` : ''}`, () => {
@@ -289,8 +289,10 @@ describe.skipIf(reason)(`the simulated CUDA driver${reason ? ` (${reason})` : ''
       sim.control.hold(true)
       sim.launch(call)
       const waiting = sim.inThread('cuStreamSynchronize', stream)
+      await vi.waitUntil(() => sim.control.calls('cuStreamSynchronize') === 1)
       sim.control.reset()
-      expect([cu.success, cu.launchFailed, 4]).toContain(await waiting)
+      // What the real driver gives while a process ends is not documented; that it returns is what matters.
+      expect([cu.success, cu.deinitialized]).toContain(await waiting)
     })
 
     test('calls are counted by name', () => {

@@ -17,6 +17,7 @@ export const cu = {
   invalidValue: 1,
   outOfMemory: 2,
   notInitialized: 3,
+  deinitialized: 4,
   noDevice: 100,
   invalidImage: 200,
   invalidContext: 201,

@@ -17,7 +17,7 @@ describe.skipIf(reason)(`under AddressSanitizer and UndefinedBehaviorSanitizer${
     })
     expect(output).toMatch(/Tests .*passed/)
     expect(output).not.toMatch(/Sanitizer|runtime error/)
-    expect(exitCode).toBe(0)
+    expect(exitCode, output).toBe(0)
   })
 
   test('a kernel that stays inside ends well', async () => {
