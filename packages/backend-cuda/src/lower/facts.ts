@@ -4,7 +4,7 @@ import type { DeviceFacts } from '../program/constants.ts'
 import type { LowerOptions } from './options.ts'
 
 /** A tensor type without anything open. */
-export interface ConcreteType {
+interface ConcreteType {
   readonly dtype: DType
   readonly shape: Shape
 }

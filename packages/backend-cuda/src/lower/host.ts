@@ -6,7 +6,7 @@ import type { LowerOptions } from './options.ts'
 import type { Unit } from './unit.ts'
 
 /** What a turn of the host reads and gives. */
-export interface HostPart {
+interface HostPart {
   readonly units: readonly Unit[]
   /** From the device, inputs of the model among them. */
   readonly inputs: readonly Value[]

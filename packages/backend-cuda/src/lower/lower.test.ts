@@ -1,5 +1,5 @@
 import type { Shape } from '@lowlat/core'
-import { float, GraphBuilder, graphFromOnnx, type Value } from '@lowlat/onnx'
+import { claimedOperators, float, GraphBuilder, graphFromOnnx, type Value } from '@lowlat/onnx'
 import { describe, expect, it } from 'vitest'
 import type { DeviceStep, HostStep, Program } from '../program/program.ts'
 import { testDevice } from '../testing/facts.ts'
@@ -7,6 +7,7 @@ import { MemoryConstants } from '../testing/memory-constants.ts'
 import { lower } from './lower.ts'
 import type { LowerOptions } from './options.ts'
 import { prepareGraph } from './prepare.ts'
+import { loweredOperators } from './rules.ts'
 
 type Body = (g: GraphBuilder, x: Value) => Value | Record<string, Value>
 
@@ -258,4 +259,8 @@ describe('the host', () => {
     expect(refused).toThrow(expect.objectContaining({ code: 'MODEL_UNSUPPORTED' }))
     expect(refused).toThrow(/Hardmax: has no kernel \('Hardmax'\)/)
   })
+})
+
+it('has rules for operators alone whose types can be inferred', () => {
+  expect([...loweredOperators].filter((operator) => !claimedOperators.has(operator))).toEqual([])
 })

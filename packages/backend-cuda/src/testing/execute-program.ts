@@ -15,7 +15,7 @@ export interface ExecuteOptions {
 }
 
 /** Results of a run by name, and the status that its kernels left. */
-export interface Execution {
+interface Execution {
   readonly fetches: Readonly<Record<string, Tensor>>
   readonly status: number
 }

@@ -8,7 +8,7 @@ import type { Program } from '../program/program.ts'
 import { type ExecuteOptions, executeProgram } from './execute-program.ts'
 import { MemoryConstants } from './memory-constants.ts'
 
-export interface ProgramBackendOptions extends Omit<ExecuteOptions, 'constants'> {
+interface ProgramBackendOptions extends Omit<ExecuteOptions, 'constants'> {
   readonly lower?: Partial<LowerOptions>
   /** Sees every program that is about to run. */
   readonly onProgram?: (program: Program) => void

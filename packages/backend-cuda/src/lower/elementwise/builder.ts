@@ -10,7 +10,7 @@ export type Term =
   | { readonly kind: 'constant'; readonly value: number }
 
 /** A tensor that a program reads. */
-export interface Read {
+interface Read {
   readonly value: Value
   /** Brings it into a shape that broadcasts to the result's. */
   readonly arrange: (view: View) => View

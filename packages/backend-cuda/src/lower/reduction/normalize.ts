@@ -117,7 +117,6 @@ const group: Rule = {
 export const normalizeRules: Rules = {
   LayerNormalization: layerRule('layer'),
   RMSNormalization: layerRule('rms'),
-  SimplifiedLayerNormalization: layerRule('rms'),
   'com.microsoft:SkipLayerNormalization': skipLayer,
   InstanceNormalization: instance,
   GroupNormalization: group,

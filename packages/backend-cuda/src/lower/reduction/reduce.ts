@@ -21,7 +21,7 @@ export const reducible: ReadonlySet<DType> = new Set<DType>([
 ])
 
 /** The axes that go, an input since opset 18 (13 for ReduceSum); undefined where they depend on data. */
-export function reducedAxes(node: Node, facts: Facts): readonly number[] | undefined {
+function reducedAxes(node: Node, facts: Facts): readonly number[] | undefined {
   const { length } = facts.shape(inputOf(node))
   const axes = node.inputs[1] ? facts.numbers(node.inputs[1]) : node.ints('axes', [])
   if (!axes) return undefined

@@ -16,7 +16,7 @@ interface Windows {
   readonly padsAfter: readonly number[]
 }
 
-export function windowsOf(node: Node, facts: Facts): Windows {
+function windowsOf(node: Node, facts: Facts): Windows {
   const [input, output] = [facts.shape(inputOf(node)), facts.shape(outputOf(node))]
   const kernel = node.ints('kernel_shape')
   const ones = kernel.map(() => 1)
