@@ -1,10 +1,7 @@
-import { readdirSync, readFileSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
 import { createBackend as createCpuBackend } from '@lowlat/backend-cpu'
 import { type Backend, createSession, type Feeds, type Fetches, type Session, type Shape } from '@lowlat/core'
-import { type CudaContext, type CudaModule, openDriver } from '@lowlat/cuda-driver'
+import type { CudaContext, CudaModule } from '@lowlat/cuda-driver'
 import { graphFromOnnx, onnxFromGraph } from '@lowlat/onnx'
-import { buildSimulator } from '@lowlat/testing'
 import { lower } from '../lower/lower.ts'
 import type { LowerOptions } from '../lower/options.ts'
 import { prepareGraph } from '../lower/prepare.ts'
@@ -12,6 +9,7 @@ import type { Program } from '../program/program.ts'
 import { executeProgram } from './execute-program.ts'
 import { testDevice } from './facts.ts'
 import { MemoryConstants } from './memory-constants.ts'
+import { simulatedKernels } from './simulated-kernels.ts'
 
 /** A model that was lowered for the shapes of some feeds. */
 export interface LoweredModel {
@@ -27,16 +25,12 @@ export class ModelRunner implements Disposable {
 
   /** Builds the simulator with all kernels. */
   static async open(): Promise<ModelRunner> {
-    const folder = fileURLToPath(new URL('../../kernels/', import.meta.url))
-    const kernels = readdirSync(folder).filter((name) => name.endsWith('.cu'))
-    const { driverPath, imagePath } = await buildSimulator({ kernels: kernels.map((name) => folder + name) })
-    const driver = openDriver({ library: driverPath })
-    return new ModelRunner(driver.createContext(driver.devices()[0]!), readFileSync(imagePath))
+    return new ModelRunner(await simulatedKernels())
   }
 
-  private constructor(context: CudaContext, image: Uint8Array) {
+  private constructor({ context, module }: { context: CudaContext; module: CudaModule }) {
     this.#context = context
-    this.#module = context.loadModule(image)
+    this.#module = module
   }
 
   /** What the lowering makes of a model whose inputs have the shapes of these feeds. */

@@ -4,7 +4,7 @@ import type { Facts } from '../facts.ts'
 import { add, call, clip, constant, constantOf, isSameSum, multiply, power, type Sum, variable } from './expression.ts'
 
 /** Nodes that compute one function of one value, which nothing else reads. */
-export interface ActivationMatch {
+interface ActivationMatch {
   readonly activation: Activation
   readonly nodes: readonly Node[]
   readonly output: Value
@@ -135,7 +135,7 @@ const nodeActivations: Readonly<Record<string, NodeActivation>> = {
 }
 
 /** The activation that one node alone computes. */
-export function activationOfNode(node: Node, facts: Facts): Activation | undefined {
+function activationOfNode(node: Node, facts: Facts): Activation | undefined {
   return nodeActivations[isStandard(node) ? node.opType : `${node.domain}:${node.opType}`]?.(node, facts)
 }
 

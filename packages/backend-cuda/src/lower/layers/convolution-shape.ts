@@ -4,7 +4,7 @@ import { constantOperandOf } from './operands.ts'
 import { isFloat } from './quantized.ts'
 
 /** Sizes of a convolution, one element per spatial axis. */
-export interface ConvolutionShape {
+interface ConvolutionShape {
   readonly kernel: readonly number[]
   readonly strides: readonly number[]
   readonly dilations: readonly number[]

@@ -10,7 +10,7 @@ import { constantOperandOf } from './operands.ts'
 import type { QuantizedWeight } from './quantized.ts'
 import { levelsOf } from './weight-levels.ts'
 
-export interface EpilogueOptions {
+interface EpilogueOptions {
   readonly channels: number
   /** Of the node itself, one element per channel. */
   readonly bias?: Value | undefined

@@ -129,6 +129,11 @@ const cases: Readonly<Record<string, Case>> = {
     },
     operators: ['QuantizeLinear', 'MatMul+Add+Relu+QuantizeLinear', 'MatMul'],
   },
+  'a product of integers that both depend on a run': {
+    inputs: { x: [6, 24], w: [24, 10] },
+    build: (g, { x, w }) => g.op('MatMul', [both(g, x!, 0.02, symmetric), both(g, w!, 0.03, symmetric)]),
+    operators: ['QuantizeLinear', 'QuantizeLinear', 'MatMul'],
+  },
   'convolutions with weights of nine bits': {
     inputs: { x: [1, 3, 8, 9] },
     build: (g, { x }) => {

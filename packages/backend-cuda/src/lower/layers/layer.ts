@@ -76,7 +76,7 @@ function channelAxisOf(node: Node, facts: Facts): number | undefined {
 }
 
 /** Whether a Gemm adds what is no vector of biases: its kernel adds it as it would a residual. */
-export function addsMatrix(node: Node, facts: Facts): boolean {
+function addsMatrix(node: Node, facts: Facts): boolean {
   return isOperator(node, 'Gemm') && productShapeOf(node, facts).added === 'matrix'
 }
 

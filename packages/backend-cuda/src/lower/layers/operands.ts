@@ -5,7 +5,7 @@ import type { Facts } from '../facts.ts'
 import { isOperator } from './quantized.ts'
 
 /** A constant float tensor, or the integers that it is dequantized from: what packing reads. */
-export interface ConstantOperand {
+interface ConstantOperand {
   readonly values: readonly (Value | undefined)[]
   /** Part of the key of whatever is packed. */
   readonly key: string

@@ -32,7 +32,7 @@ export interface ResidualMatch {
   readonly operation: 'add' | 'multiply'
 }
 
-export interface TailOptions {
+interface TailOptions {
   /** The axis of output channels, if a vector may be added along it. */
   readonly channelAxis: number | undefined
   /** Whether a sum or product is better left to the layer that computes its other operand. */

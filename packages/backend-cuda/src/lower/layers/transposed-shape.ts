@@ -18,7 +18,7 @@ export interface AxisPhase {
   readonly padBefore: number
 }
 
-export interface TransposedAxis {
+interface TransposedAxis {
   readonly input: number
   readonly output: number
   readonly kernel: number

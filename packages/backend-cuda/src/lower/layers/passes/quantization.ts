@@ -22,7 +22,7 @@ function isScalar(value: Value | undefined): value is Value {
 }
 
 /** Whether two constants, or their absence, are the same. */
-export function sameConstant(a: Value | undefined, b: Value | undefined): boolean {
+function sameConstant(a: Value | undefined, b: Value | undefined): boolean {
   if (a === b) return true
   const [left, right] = [a?.initializer, b?.initializer]
   if (!left || !right || left.elementType !== right.elementType || left.isExternal || right.isExternal) return false
