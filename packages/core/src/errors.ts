@@ -37,6 +37,7 @@ export type ErrorCode =
   | 'WORKER_DIED'
   | 'RUN_FAILED'
   | 'OUT_OF_MEMORY'
+  | 'DEVICE_LOST'
   // life of a request
   | 'QUEUE_FULL'
   | 'DEADLINE_EXCEEDED'

@@ -1,1 +1,12 @@
-export {}
+export type { Completed } from './completion.ts'
+export { CudaContext } from './context.ts'
+export type { DeviceProperties } from './device.ts'
+export { DeviceMemory } from './device-memory.ts'
+export { CudaDriver, type DriverOptions, openDriver } from './driver.ts'
+export { CudaEvent } from './event.ts'
+export { CudaGraph, CudaGraphExec } from './graph.ts'
+export { CudaModule, Kernel, type LaunchOptions } from './module.ts'
+export type { ObjectCounts, ObjectKind } from './native-object.ts'
+export { PinnedMemory } from './pinned-memory.ts'
+export { probeDriver } from './probe.ts'
+export { CudaStream } from './stream.ts'

@@ -1,6 +1,11 @@
 export { denseModel, gatherModel, identityModel, smallModel, sumModel } from './contract/models.ts'
 export { type OperatorSuite, testOperatorCases } from './contract/operator-cases.ts'
 export { type BackendSuite, testBackend } from './contract/test-backend.ts'
+export { type BuiltSimulator, buildSimulator, type SimulatorSources } from './cuda-sim/build.ts'
+export { simulatorUnavailable } from './cuda-sim/compiler.ts'
+export { SimulatorControl, type SimulatorCounts } from './cuda-sim/control.ts'
+export { testsOnGpu } from './cuda-sim/hardware.ts'
+export { isSanitized, runSanitized, type SanitizedResult, type SanitizedRun } from './cuda-sim/sanitized.ts'
 export { FakeClock } from './fake-clock.ts'
 export {
   type NullBackendLog,

@@ -9,6 +9,8 @@ export interface ConstantStore {
   /**
    * A contiguous row-major constant of this dtype and shape.
    * @param key names the weight and its packing: equal keys mean equal bytes.
+   * Keys that start with `table/` name small constants that may depend on the shapes of a run (positions, offsets): such
+   * ones may be asked for at run time for the first time, and `make` works then too.
    * @param make called only where the key is not there yet.
    */
   get(key: string, dtype: DType, shape: Shape, make: () => Uint8Array): View

@@ -28,6 +28,9 @@ export interface HostStep {
   readonly operators: readonly string[]
   /** The part as an ONNX file whose inputs and outputs are named as below. */
   readonly model: Uint8Array
+  /** Names of the weights in it: the elements of these must be there where a program is lowered again. */
+  readonly constants?: readonly string[]
+  /** What comes from the device, or is an input of the model; further inputs of the file are outputs of earlier host steps. */
   readonly inputs: readonly Binding[]
   /** Shapes may be known to the host alone: without a view, a host step that reads the value by name gets it directly. */
   readonly outputs: readonly { readonly name: string; readonly view?: View }[]

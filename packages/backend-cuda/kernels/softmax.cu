@@ -1,0 +1,95 @@
+// exp(x - max) / sum over the rows of a tensor, or the logarithm of that.
+#include "rows.cuh"
+
+struct SoftmaxParams {
+  const void* input;
+  void* output;
+  int32_t inputType;
+  int32_t outputType;
+  int32_t logarithm;
+  int32_t rows;
+  int32_t length;
+  int32_t rowsPerBlock;
+  int32_t threadsPerRow;
+  int32_t adjacentRows;
+  int32_t axes;
+  int32_t sizes[8];
+  uint32_t multipliers[8];
+  uint32_t shifts[8];
+  int32_t strides[16];
+  int32_t rowAxes;
+  int32_t rowSizes[8];
+  uint32_t rowMultipliers[8];
+  uint32_t rowShifts[8];
+  int32_t rowStrides[16];
+};
+
+/** Elements that a thread holds in registers; rows that are longer are read three times. */
+constexpr int SOFTMAX_HELD = 8;
+
+DEVICE float larger(float a, float b) { return a > b || a != a ? a : b; }
+
+/** The elements of a row that a thread takes from `next` on. */
+DEVICE void softmax_load(float (&values)[SOFTMAX_HELD], bool (&valid)[SOFTMAX_HELD], const SoftmaxParams& p, const RowWork<2>& work,
+                         int next) {
+  int64_t indices[SOFTMAX_HELD];
+  UNROLL
+  for (int i = 0; i < SOFTMAX_HELD; i++) {
+    int64_t offsets[2];
+    valid[i] = next + i * work.step < work.length;
+    element_offsets(offsets, p, work, valid[i] ? next + i * work.step : 0);
+    indices[i] = offsets[0];
+  }
+  load_elements(values, p.input, indices, valid, p.inputType, bits_float(0xff800000u));
+}
+
+KERNEL_BOUNDED(softmax, SoftmaxParams, 512, 1) {
+  const RowWork<2> work = row_work<2>(p);
+  const bool held = p.length <= SOFTMAX_HELD * p.threadsPerRow;
+  float values[SOFTMAX_HELD];
+  bool valid[SOFTMAX_HELD];
+  const int stride = SOFTMAX_HELD * work.step;
+
+  float top = bits_float(0xff800000u);
+  NO_UNROLL
+  for (int next = work.first; next < work.length; next += stride) {
+    softmax_load(values, valid, p, work, next);
+    UNROLL
+    for (int i = 0; i < SOFTMAX_HELD; i++) top = larger(top, values[i]);
+  }
+  top = combine_row(top, p, [](float a, float b) { return larger(a, b); });
+
+  float sum = 0.0f;
+  NO_UNROLL
+  for (int next = work.first; next < work.length; next += stride) {
+    if (!held) softmax_load(values, valid, p, work, next);
+    UNROLL
+    for (int i = 0; i < SOFTMAX_HELD; i++) {
+      const float shifted = sub_rn(values[i], top), power = exp_(shifted);
+      if (valid[i]) sum = add_rn(sum, power);
+      values[i] = p.logarithm ? shifted : power;
+    }
+  }
+  sum = combine_row(sum, p, [](float a, float b) { return add_rn(a, b); });
+  const float last = p.logarithm ? log_(sum) : div_rn(1.0f, sum);
+
+  NO_UNROLL
+  for (int next = work.first; next < work.length; next += stride) {
+    if (!held) {
+      softmax_load(values, valid, p, work, next);
+      UNROLL
+      for (int i = 0; i < SOFTMAX_HELD; i++) {
+        const float shifted = sub_rn(values[i], top);
+        values[i] = p.logarithm ? shifted : exp_(shifted);
+      }
+    }
+    UNROLL
+    for (int i = 0; i < SOFTMAX_HELD; i++) {
+      if (valid[i]) {
+        int64_t offsets[2];
+        element_offsets(offsets, p, work, next + i * work.step);
+        store_element(p.output, offsets[1], p.logarithm ? sub_rn(values[i], last) : mul_rn(values[i], last), p.outputType);
+      }
+    }
+  }
+}

@@ -1,0 +1,78 @@
+import { readFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { type FileStamp, ModelError, type ModelSource, messageOf, type Precision, stampOf } from '@lowlat/core'
+import {
+  decodeModel,
+  describeModel,
+  externalFiles,
+  type Graph,
+  graphFromFile,
+  graphFromModel,
+  type ModelDescription,
+} from '@lowlat/onnx'
+
+interface GraphSource {
+  readonly graph: Graph
+  readonly description: ModelDescription
+  /** Files beside the model that hold weights. */
+  readonly dependencies: readonly FileStamp[]
+}
+
+/**
+ * Reads a model for compiling, with all its weights.
+ * @throws ModelError MODEL_NOT_FOUND, MODEL_INVALID, MODEL_UNSUPPORTED or PRECISION_UNAVAILABLE.
+ */
+export async function readGraph(source: ModelSource, precision: Precision): Promise<GraphSource> {
+  const bytes = source.kind === 'file' ? await readModel(source.path) : source.bytes
+  const description = describeModel(bytes)
+  checkPrecision(description, precision)
+  for (const value of description.inputs) if (value.unknownRank) throw unknownRank(value.name)
+  const model = decodeModel(bytes)
+  const files = externalFiles(model)
+  if (files.length === 0) return { graph: graphFromModel(model), description, dependencies: [] }
+  if (source.kind === 'bytes') throw weightsElsewhere(files)
+  const folder = dirname(source.path)
+  const dependencies = await Promise.all(files.map((file) => stampOf(join(folder, file))))
+  return { graph: await graphFromFile(source.path), description, dependencies }
+}
+
+async function readModel(path: string): Promise<Uint8Array> {
+  try {
+    return await readFile(path)
+  } catch (cause) {
+    throw new ModelError('MODEL_NOT_FOUND', {
+      message: `Cannot read the model '${path}': ${messageOf(cause)}.`,
+      remedy: 'Check the path and the permissions.',
+      received: path,
+      cause,
+    })
+  }
+}
+
+/** Float models run in either float precision; INT8 is for models that say how they are quantized. */
+function checkPrecision({ quantized, floatPrecision }: ModelDescription, precision: Precision): void {
+  if (precision !== 'int8' || quantized) return
+  const actual = floatPrecision === 'float16' ? 'fp16' : 'fp32'
+  throw new ModelError('PRECISION_UNAVAILABLE', {
+    message: `Expected int8, but the model is ${actual}, and the CUDA backend does not quantize.`,
+    remedy: "Quantize the model first (an ONNX file with Q/DQ nodes), or use precision: 'fp16' or 'model'.",
+    expected: precision,
+    received: actual,
+  })
+}
+
+function unknownRank(name: string): ModelError {
+  return new ModelError('MODEL_UNSUPPORTED', {
+    message: `Expected a known number of axes for the input '${name}', but the model gives none.`,
+    remedy: "Export the model with the shapes of its inputs, or use the backend 'cpu'.",
+    received: name,
+  })
+}
+
+function weightsElsewhere(files: readonly string[]): ModelError {
+  return new ModelError('MODEL_UNSUPPORTED', {
+    message: `The model keeps weights in other files (${files.join(', ')}), which cannot be found from bytes alone.`,
+    remedy: "Pass the model's path instead of its bytes.",
+    received: files,
+  })
+}

@@ -1,0 +1,64 @@
+import type { Launch } from '../program/launch.ts'
+import type { ConvolutionArgs } from './convolution-args.ts'
+import { packedDepth } from './packing.ts'
+import { nowhere, type PlaceStrides, pair, planesOf } from './planes.ts'
+import { type ProductArgs, product, productTacticNames } from './product.ts'
+
+/** One launch that computes a convolution, with what follows it. */
+export function convolution(args: ConvolutionArgs): Launch {
+  return product(productOf(args))
+}
+
+/** Names of the kernels that can compute this convolution, best guess first: `tactic` takes one of them. */
+export function convolutionTactics(args: ConvolutionArgs): string[] {
+  return productTacticNames(productOf(args))
+}
+
+function productOf(args: ConvolutionArgs): ProductArgs {
+  const { precision, group, epilogue = {} } = args
+  const input = planesOf(args.input)
+  const output = planesOf(args.output)
+  const residual = epilogue.residual && planesOf(epilogue.residual.view)
+  const kernel = pair(args.kernel, 1)
+  const channels = input.channels / group
+  const columns = output.channels / group
+  const pitch = packedDepth(channels * kernel[0] * kernel[1], precision)
+  const [rows, width] = args.weights.shape
+  if (rows !== output.channels || width !== pitch || args.weights.strides[0] !== pitch)
+    throw new Error(`Weights must be packed as [${output.channels}, ${pitch}], got [${args.weights.shape}].`)
+  const groups = (strides: PlaceStrides | undefined) =>
+    [0, strides && group > 1 ? columns * strides.channel : 0] as const
+  return {
+    precision,
+    input: args.input,
+    weights: args.weights,
+    output: args.output,
+    epilogue,
+    device: args.device,
+    tactic: args.tactic,
+    splitDepth: args.splitDepth,
+    batch: [1, group],
+    images: output.images,
+    lines: output.height,
+    lineWidth: output.width,
+    columns,
+    channels,
+    height: input.height,
+    width: input.width,
+    kernel,
+    strides: pair(args.strides, 1),
+    dilations: pair(args.dilations, 1),
+    padsBefore: pair(args.padsBefore, 0),
+    paddingValue: args.paddingValue ?? 0,
+    inputPlaces: input.strides,
+    outputPlaces: output.strides,
+    residualPlaces: residual?.strides ?? nowhere,
+    weightsStrides: { column: pitch, depth: 1 },
+    weightsPadded: true,
+    inputBatch: [0, group > 1 ? channels * input.strides.channel : 0],
+    weightsBatch: [0, group > 1 ? columns * pitch : 0],
+    outputBatch: groups(output.strides),
+    residualBatch: groups(residual?.strides),
+    innerChannels: group > 1 ? columns : 0,
+  }
+}

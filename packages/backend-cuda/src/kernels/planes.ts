@@ -1,0 +1,50 @@
+import type { View } from '../program/view.ts'
+
+/** Elements from one image, line, pixel and channel to the next. */
+export interface PlaceStrides {
+  readonly image: number
+  readonly line: number
+  readonly pixel: number
+  readonly channel: number
+}
+
+export const nowhere: PlaceStrides = { image: 0, line: 0, pixel: 0, channel: 0 }
+
+/** Sizes and strides of [N, C, H, W]; a missing H is 1. */
+interface Planes {
+  readonly images: number
+  readonly channels: number
+  readonly height: number
+  readonly width: number
+  readonly strides: PlaceStrides
+}
+
+export function planesOf({ shape, strides }: View): Planes {
+  if (shape.length !== 3 && shape.length !== 4) throw new Error(`A convolution wants [N, C, (H,) W], got [${shape}].`)
+  const [images, channels] = shape
+  const height = shape.length === 4 ? shape[2]! : 1
+  // A step along an axis of one element is never taken, so that it must not count as unaligned.
+  const step = (extent: number, stride: number, otherwise = 0) => (extent > 1 ? stride : otherwise)
+  return {
+    images: images!,
+    channels: channels!,
+    height,
+    width: shape.at(-1)!,
+    strides: {
+      image: step(images!, strides[0]!),
+      line: step(height, strides.at(-2)!),
+      pixel: step(shape.at(-1)!, strides.at(-1)!),
+      channel: step(channels!, strides[1]!, 1),
+    },
+  }
+}
+
+/** [height, width] from one or two spatial values. */
+export function pair(values: readonly number[], fill: number): [height: number, width: number] {
+  return values.length === 1 ? [fill, values[0]!] : [values[0]!, values[1]!]
+}
+
+/** The fields `<name>Image`, `<name>Line`, `<name>Pixel` and `<name>Channel`. */
+export function strideArguments(name: string, { image, line, pixel, channel }: PlaceStrides): Record<string, number> {
+  return { [`${name}Image`]: image, [`${name}Line`]: line, [`${name}Pixel`]: pixel, [`${name}Channel`]: channel }
+}

@@ -1,0 +1,114 @@
+import { BackendError, monotonicUs } from '@lowlat/core'
+import type { CudaContext } from './context.ts'
+import { pollKnob } from './knobs.ts'
+import { cuResult } from './results.ts'
+import type { CudaStream } from './stream.ts'
+
+/** What is waited for: the last thing that a stream does is to write `sequence` to `flags[index]`. */
+export interface Completed {
+  /** Over pinned memory. */
+  readonly flags: Int32Array
+  readonly index: number
+  /** 32 bits, larger than all before it; wraps around. */
+  readonly sequence: number
+  readonly stream: CudaStream
+}
+
+interface Waiter extends Completed {
+  readonly pollUntilUs: number
+  readonly resolve: () => void
+  readonly reject: (error: unknown) => void
+}
+
+/** Between two looks of the slow kind, where no thread can wait. */
+const SLOW_POLL_MS = 1
+
+/**
+ * Waits for the GPU without blocking the event loop. For a bounded time all waiters are looked at in each turn of the
+ * event loop, which answers within microseconds; whoever waits longer gets a thread that waits in the driver, or is looked
+ * at every millisecond where threads cannot wait.
+ */
+export class Completion {
+  readonly #context: CudaContext
+  #polled: Waiter[] = []
+  #polling = false
+
+  constructor(context: CudaContext) {
+    this.#context = context
+  }
+
+  waitFor(completed: Completed): Promise<void> {
+    if (hasArrived(completed)) return Promise.resolve()
+    return new Promise((resolve, reject) => {
+      this.#polled.push({ ...completed, pollUntilUs: monotonicUs() + pollKnob.read(), resolve, reject })
+      if (this.#polling) return
+      this.#polling = true
+      setImmediate(this.#poll)
+    })
+  }
+
+  readonly #poll = (): void => {
+    const nowUs = monotonicUs()
+    this.#polled = this.#polled.filter((waiter) => {
+      if (hasArrived(waiter)) waiter.resolve()
+      else if (nowUs >= waiter.pollUntilUs) void this.#waitInThread(waiter)
+      else return true
+      return false
+    })
+    this.#polling = this.#polled.length > 0
+    if (this.#polling) setImmediate(this.#poll)
+  }
+
+  async #waitInThread(waiter: Waiter): Promise<void> {
+    try {
+      const { stream } = waiter
+      if (!this.#context.library.waitsInThreads) {
+        this.#askSlowly(waiter)
+        return
+      }
+      const result = await this.#context.library.callInThread('cuStreamSynchronize', stream.handle)
+      // The thread has no current context; should a driver insist on one, this thread asks instead, now and then.
+      if (result === cuResult.invalidContext) {
+        this.#askSlowly(waiter)
+        return
+      }
+      this.#context.check('cuStreamSynchronize', result)
+      settle(waiter)
+    } catch (error) {
+      waiter.reject(error)
+    }
+  }
+
+  #askSlowly(waiter: Waiter): void {
+    setTimeout(() => {
+      try {
+        if (waiter.stream.query()) settle(waiter)
+        else this.#askSlowly(waiter)
+      } catch (error) {
+        waiter.reject(error)
+      }
+    }, SLOW_POLL_MS)
+  }
+}
+
+/** For a waiter whose stream has nothing left to do. */
+function settle(waiter: Waiter): void {
+  if (hasArrived(waiter)) {
+    waiter.resolve()
+    return
+  }
+  const received = Atomics.load(waiter.flags, waiter.index)
+  waiter.reject(
+    new BackendError('RUN_FAILED', {
+      message: `Expected the GPU to report run ${waiter.sequence} as done, but its stream ended at ${received}.`,
+      remedy: 'Report it with what was run; other requests are not affected.',
+      expected: waiter.sequence,
+      received,
+    }),
+  )
+}
+
+/** The difference wraps around with the numbers. */
+function hasArrived({ flags, index, sequence }: Completed): boolean {
+  return ((Atomics.load(flags, index) - sequence) | 0) >= 0
+}
