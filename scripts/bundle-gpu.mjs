@@ -89,7 +89,7 @@ for (const name of workspaces) {
   if (existsSync(join(root, folder, 'node_modules'))) copyLinks(join(folder, 'node_modules'))
 }
 for (const tool of tools) copyLink(join('node_modules', tool))
-for (const name of ['core', 'backend-cpu', 'testing']) copyLink(join('node_modules', '@lowlat', name))
+for (const name of ['core', 'backend-cpu', 'backend-cuda', 'testing']) copyLink(join('node_modules', '@lowlat', name))
 mkdirSync(join(stage, 'bin'))
 copyFileSync(process.execPath, join(stage, 'bin/node'))
 chmodSync(join(stage, 'bin/node'), 0o755)
