@@ -11,14 +11,14 @@ const allowed = Object.fromEntries(
   levels.flatMap((level, index) => level.map((name) => [name, levels.slice(0, index).flat()])),
 )
 
-/** Tests, and what they share: not part of a package as published. */
-const helpsTests = '(\\.test\\.ts$|/src/testing/)'
+/** Tests, and what helps them; neither is published. */
+const testCode = '(\\.test\\.ts$|^packages/[^/]+/src/testing/)'
 
 const packageRules = Object.entries(allowed).map(([name, lower]) => ({
   name: `imports-of-${name}`,
   comment: `@lowlat/${name} may import ${lower.join(', ') || 'no other package'}; see the levels above.`,
   severity: 'error',
-  from: { path: `^packages/${name}/src/`, pathNot: helpsTests },
+  from: { path: `^packages/${name}/src/`, pathNot: testCode },
   to: { path: '^packages/', pathNot: [name, ...lower].map((other) => `^packages/${other}/`) },
 }))
 
@@ -42,8 +42,14 @@ module.exports = {
     {
       name: 'testing-only-in-tests',
       severity: 'error',
-      from: { path: '^packages/(?!testing/)[^/]+/src/', pathNot: helpsTests },
+      from: { path: '^packages/(?!testing/)[^/]+/src/', pathNot: testCode },
       to: { path: '^packages/testing/' },
+    },
+    {
+      name: 'test-code-only-in-tests',
+      severity: 'error',
+      from: { path: '^packages/(?!testing/)[^/]+/src/', pathNot: testCode },
+      to: { path: '^packages/(?!testing/)[^/]+/src/testing/' },
     },
     {
       name: 'through-the-index',

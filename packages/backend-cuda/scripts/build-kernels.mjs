@@ -12,8 +12,11 @@ const packageDirectory = fileURLToPath(new URL('..', import.meta.url))
 const kernelDirectory = join(packageDirectory, 'kernels')
 const outputDirectory = join(packageDirectory, 'prebuilt')
 
-/** Compute capabilities with code of their own; newer ones compile the PTX of the oldest. */
-export const architectures = [75, 80, 86, 89, 90, 100, 120]
+/**
+ * Compute capabilities with code of their own. Code for 8.0 runs on 8.6 and 8.9 as well, which would add a third to time and size;
+ * major versions that are missing here compile the PTX of the oldest.
+ */
+export const architectures = [75, 80, 90, 100, 120]
 
 const flags = ['-O3', '-std=c++17', '--compress-mode=size', '--threads=2', '--resource-usage']
 const targets = [

@@ -1,6 +1,8 @@
 import type { CudaContext } from './context.ts'
 import { NativeObject } from './native-object.ts'
 
+const DEFAULT_STREAM = 0
+
 /** A region of a device's memory. */
 export class DeviceMemory extends NativeObject {
   readonly sizeBytes: number
@@ -20,7 +22,10 @@ export class DeviceMemory extends NativeObject {
   /** Copies from ordinary memory, blocking until it is done. */
   write(bytes: Uint8Array, offsetBytes = 0): void {
     this.#check(offsetBytes, bytes.byteLength)
-    if (bytes.byteLength > 0) this.context.call('cuMemcpyHtoD_v2', this.address + offsetBytes, bytes, bytes.byteLength)
+    if (bytes.byteLength === 0) return
+    this.context.call('cuMemcpyHtoD_v2', this.address + offsetBytes, bytes, bytes.byteLength)
+    // That call returns once the bytes are staged; other streams do not wait for the rest of their way.
+    this.context.call('cuStreamSynchronize', DEFAULT_STREAM)
   }
 
   /** Copies to ordinary memory, blocking until it is done. */

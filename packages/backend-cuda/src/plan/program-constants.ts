@@ -7,7 +7,7 @@ import type { ConstantEntry } from './header.ts'
 import { constantView } from './packing-store.ts'
 
 /** A weight that was packed after the plan was made. */
-export interface LateConstant {
+interface LateConstant {
   readonly view: View
   readonly bytes: Uint8Array
 }

@@ -205,6 +205,38 @@ describe.skipIf(unavailable)(`quantized layers on the simulator${unavailable}`, 
     expect(actual.toFloat32()).toEqual(expected.toFloat32())
   })
 
+  it('fold batch normalization into scales and stay close to what it computes', async () => {
+    const g = new GraphBuilder('normalized')
+    const x = g.input('x', 'float32', [1, 8, 6, 5])
+    const vector = (name: string, deviation: number, base: number) =>
+      g.constant(
+        name,
+        new Tensor(
+          'float32',
+          [12],
+          g.normals(12, deviation).map((value) => value + base),
+        ),
+      )
+    const biased = [both(g, x, 0.02, unsigned), weights(g, [12, 8, 3, 3], 0), vector('b', 0.5, 0)]
+    const normal = [vector('gamma', 1, 0), vector('beta', 0.5, 0), vector('mean', 0.5, 0), vector('variance', 0.1, 1)]
+    const active = g.op('Relu', [g.op('BatchNormalization', [g.op('Conv', biased, padded), ...normal])])
+    g.graph.addOutput(both(g, active, 0.03, shifted))
+    inferTypes(g.graph)
+    const data = createRandom(5).normals(new Float32Array(240), 1)
+    const feeds = { x: new Tensor('float32', [1, 8, 6, 5], data) }
+    const model = onnxFromGraph(g.graph)
+    const lowered = runner.lower(model, feeds)
+    const operators = lowered.program.steps.map((step) => (step.kind === 'kernel' ? step.operator : 'host'))
+    expect(operators).toEqual(['QuantizeLinear', 'Copy', 'Conv+Relu+QuantizeLinear', 'DequantizeLinear'])
+    const [actual] = Object.values(await runner.run(lowered, feeds))
+    await using reference = await runner.openReference(model)
+    const [expected] = Object.values(await reference.run(feeds))
+    const values = expected!.toFloat32()
+    const steps = actual!.toFloat32().map((value, index) => Math.round(Math.abs(value - values[index]!) / 0.03))
+    expect(Math.max(...steps)).toBeLessThanOrEqual(1)
+    expect(steps.filter((distance) => distance > 0).length).toBeLessThan(steps.length / 50)
+  })
+
   it('compute integer operators as the CPU backend does', async () => {
     const g = new GraphBuilder('integer')
     const x = g.input('x', 'uint8', [1, 6, 5, 7])

@@ -1,5 +1,6 @@
 import { type Pass, portablePasses } from '@lowlat/onnx'
 import { expandIntegerOperators } from './expand-integer-operators.ts'
+import { foldIntoScales } from './fold-batch-normalization.ts'
 import { moveQuantization } from './move-quantization.ts'
 import { separateDequantize } from './separate-dequantize.ts'
 import { shiftWeights } from './shift-weights.ts'
@@ -8,6 +9,7 @@ import { shiftWeights } from './shift-weights.ts'
 export const preparingPasses: readonly Pass[] = [
   ...portablePasses,
   expandIntegerOperators,
+  foldIntoScales,
   shiftWeights,
   moveQuantization,
 ]
