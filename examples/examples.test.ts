@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { referenceModels } from '@lowlat/bench'
 import { testDataMissing, testDataPath } from '@lowlat/testing'
 import sharp from 'sharp'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -99,6 +100,13 @@ describe('the examples run', { timeout: 120_000 }, () => {
     expect(output).toMatch(/integer layers +29 of 29/)
     expect(output).toMatch(/Expected integers that trt can represent/)
     expect(Number(/agrees with FP32 on ([\d.]+) %/.exec(output)![1])).toBeGreaterThan(92)
+  })
+
+  it('07-cuda-streams, on a GPU or, saying why, on the CPU', async () => {
+    const output = await example('07', referenceModels.fp32.path)
+    expect(output.match(/^ +[124] +\d+ +[\d.]+ +[\d.]+ +[\d.]+$/gm)).toHaveLength(3)
+    expect(output).toMatch(/^cuda: \d+ layers|^cpu: /m)
+    expect(output).toMatch(/slowest layers[\s\S]*Conv/)
   })
 
   it('names the examples when the name is wrong', async () => {
