@@ -62,8 +62,7 @@ export class CudaExecutionContext implements ExecutionContext {
     }
     const inputShapes = Object.fromEntries([...values].map(([name, { shape }]) => [name, shape]))
     const lease = await this.#engine.acquire(key, { inputShapes, outputs })
-    // Lowering took its time in this turn of the event loop; capturing takes it in another one.
-    await new Promise((resolve) => setImmediate(resolve))
+    await this.#engine.ownTurn()
     const execution = await this.#capture(lease)
     this.#executions.set(key, execution)
     return { execution, values }

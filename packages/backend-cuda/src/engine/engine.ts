@@ -43,6 +43,7 @@ export class CudaEngine implements Engine {
   #needs: Needs = { arenaBytes: 0, stagingBytes: 0 }
   /** What reports are about: the largest of the known shapes, or the last new one. */
   #reported: Prepared | undefined
+  #lastTurn: Promise<void> = Promise.resolve()
   #disposed: Promise<void> | undefined
 
   private constructor({ inputs, outputs, profiles }: Plan, { gpu, weights, lowering, hosts }: EngineParts) {
@@ -102,11 +103,21 @@ export class CudaEngine implements Engine {
 
   /** The program for these shapes, for contexts. @throws BackendError; ModelError. */
   async acquire(key: string, shape: RunShape): Promise<Lease<Prepared>> {
-    const lease = await this.#programs.acquire(key, () =>
-      Prepared.create(this.#lowering, shape, this.gpu.context, this.#hosts),
-    )
+    const lease = await this.#programs.acquire(key, async () => {
+      await this.ownTurn()
+      return Prepared.create(this.#lowering, shape, this.gpu.context, this.#hosts)
+    })
     if (!shape.outputs) this.#reported = lease.value
     return lease
+  }
+
+  /**
+   * Resolves in a turn of the event loop that nobody else gets from here: lowering and capturing take their time in the
+   * calling thread, and not all at once when several contexts meet new shapes.
+   */
+  ownTurn(): Promise<void> {
+    this.#lastTurn = this.#lastTurn.then(() => new Promise((resolve) => setImmediate(resolve)))
+    return this.#lastTurn
   }
 
   /** Where a weight is; undefined for the tables of single programs. @throws BackendError OUT_OF_MEMORY. */
