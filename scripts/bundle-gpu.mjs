@@ -83,7 +83,7 @@ for (const file of [
 const copied = new Set()
 for (const name of workspaces) {
   const folder = join('packages', name)
-  for (const part of ['package.json', 'src', 'dist', 'kernels', 'cuda-sim', 'prebuilt', 'assets']) {
+  for (const part of ['package.json', 'src', 'dist', 'kernels', 'scripts', 'cuda-sim', 'prebuilt', 'assets']) {
     if (existsSync(join(root, folder, part))) copyTree(join(folder, part))
   }
   if (existsSync(join(root, folder, 'node_modules'))) copyLinks(join(folder, 'node_modules'))

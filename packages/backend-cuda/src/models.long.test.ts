@@ -238,7 +238,13 @@ describe.skipIf(missing)(`a model that was quantized for this backend${unless(mi
     async () => {
       const samples: Feeds[] = []
       for await (const feeds of cifarPictures(6)) samples.push(feeds)
-      const options = { target: 'cuda', method: 'minmax', recovery: 'none', backend: createBackend() } as const
+      const options = {
+        target: 'cuda',
+        method: 'minmax',
+        recovery: 'none',
+        leastSqnrDb: 'none',
+        backend: createBackend(),
+      } as const
       const { graph } = await quantize(await load('resnet8_cifar10.fp32.onnx'), { ...options, samples })
       inferTypes(graph)
       const feeds = samples[0]!

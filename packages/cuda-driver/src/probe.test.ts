@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { BackendError } from '@lowlat/core'
+import { testsOnGpu } from '@lowlat/testing'
 import { describe, expect, it } from 'vitest'
 import { formatUuid } from './device.ts'
 import { openDriver } from './driver.ts'
@@ -73,7 +74,8 @@ it("writes a device's identity as nvidia-smi does", () => {
   expect(formatUuid(Uint8Array.from({ length: 16 }, (_, i) => i))).toBe('GPU-00010203-0405-0607-0809-0a0b0c0d0e0f')
 })
 
-it('loads native code when it is asked for, not when it is imported', async () => {
+// Needs tsx, which a GPU machine does not have.
+it.skipIf(testsOnGpu())('loads native code when it is asked for, not when it is imported', async () => {
   const script = `
     import { probeDriver } from './src/index.ts'
     const loaded = () => process.report.getReport().sharedObjects.some((path) => path.includes('koffi'))
