@@ -90,7 +90,7 @@ export class Emitter implements Lowering {
     return this.#copyOf(view, dtype, layout ?? 'row-major')
   }
 
-  contiguous(view: View, dtype = view.dtype): View {
+  contiguous(view: View, dtype: DType = view.dtype): View {
     return this.inForm(view, { dtype, layout: 'row-major' })
   }
 
