@@ -7,12 +7,12 @@ const bench = commandLine()
 describe('bench', () => {
   it('prints a table, and writes JSON and HTML', async () => {
     const [json, html] = [bench.path('a.json'), bench.path('a.html')]
-    const args = 'latency --model tiny --backend cpu,cuda --precision fp32,int8 --scenario single-stream --duration 0.1'
+    const args = 'latency --model tiny --backend cpu,trt --precision fp32,int8 --scenario single-stream --duration 0.1'
     const { code, stdout, stderr } = await bench.run(...args.split(' '), '--json', json, '--html', html)
     expect({ code, stderr }).toMatchObject({ code: 0, stderr: expect.stringContaining('latency') })
     expect(stdout).toMatch(/tiny \(generated weights, latency only\) · fp32 · single-stream · batch 1/)
     expect(stdout).toMatch(/lowlat session \(cpu\)/)
-    expect(stdout).toMatch(/cuda \(fp32, int8\): .*npm install/)
+    expect(stdout).toMatch(/trt \(fp32, int8\): .*npm install/)
 
     const report = JSON.parse(readFileSync(json, 'utf8'))
     const names = report.rows.map((row: Record<string, unknown>) => [row.scenario, row.subject, row.backend])
