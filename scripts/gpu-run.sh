@@ -32,5 +32,6 @@ fi
 if [ "$what" != test ]; then
   "$node" packages/bench/dist/cli.js latency --backend cuda,cpu --precision fp32,fp16 --scenario single-stream --duration 4 \
     --json "$results/latency.json" --html "$results/latency.html" || status=1
+  "$node" packages/bench/dist/cli.js int8 --backend cuda --duration 3 --json "$results/int8.json" || status=1
 fi
 exit $status
