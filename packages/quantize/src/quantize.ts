@@ -106,7 +106,7 @@ class Quantization {
     const sites = this.#sites()
     const table = await this.#calibrate(sites)
     const base = { graph: this.#graph, table, equalized: false }
-    const found = await this.#search(sites, base, () => equalizedModel(base, this.#reader.kept, this.#run))
+    const found = await this.#search(sites, base, () => this.#equalized(base))
     const hybrid = await this.#hybrid(found)
     const best = hybrid?.best ?? found
     const chosen = this.#sites(hybrid?.floats)
@@ -164,6 +164,12 @@ class Quantization {
       ...this.#run,
       onSample: (completed) => onProgress?.({ phase: 'calibrate', completed }),
     })
+  }
+
+  /** Undefined also where the table holds more than the samples at hand can tell, see {@link equalizedModel}. */
+  async #equalized(base: BaseModel): Promise<BaseModel | undefined> {
+    if (this.#options.calibration || !this.#reader.keptAll) return undefined
+    return equalizedModel(base, this.#reader.kept, this.#run)
   }
 
   #evaluator(): Promise<Evaluator> {

@@ -20,6 +20,7 @@ export class SampleReader {
   readonly #input: string | undefined
   readonly #mostKept: number
   #keptBytes = 0
+  #read = 0
 
   /** @throws InputError INVALID_ARGUMENT for what cannot be iterated over. */
   constructor(samples: Samples, graph: Graph, mostKept = MOST_KEPT) {
@@ -35,10 +36,14 @@ export class SampleReader {
     this.#input = others.length === 0 ? input?.name : undefined
   }
 
+  /** Whether nothing that was read so far is missing among what is kept. */
+  get keptAll(): boolean {
+    return this.kept.length === this.#read
+  }
+
   async *read(): AsyncGenerator<Feeds> {
-    let index = 0
     for await (const sample of this.#samples) {
-      const feeds = this.#feedsOf(sample, index++)
+      const feeds = this.#feedsOf(sample, this.#read++)
       const sizeBytes = Object.values(feeds).reduce((sum, tensor) => sum + tensor.byteLength, 0)
       const fits = this.kept.length === 0 || this.#keptBytes + sizeBytes <= MOST_KEPT_BYTES
       if (fits && this.kept.length < this.#mostKept) {
@@ -51,8 +56,7 @@ export class SampleReader {
 
   /** Reads no more than what is kept. */
   async keep(): Promise<void> {
-    let read = 0
-    for await (const _ of this.read()) if (++read > this.kept.length) return
+    for await (const _ of this.read()) if (!this.keptAll) return
   }
 
   #feedsOf(sample: Sample, index: number): Feeds {
