@@ -148,6 +148,25 @@ describe('quantize', () => {
     ).rejects.toSatisfy((error) => isLowlatError(error, 'ACCURACY_NOT_REACHED'))
   }, 60_000)
 
+  it('is as good with one bias for all channels as with one for each', async () => {
+    const vectors = samples.map(
+      (_, i) => new Tensor('float32', [4, 8], createRandom(i).normals(new Float32Array(32), 1)),
+    )
+    const plain = { backend, method: 'minmax', weights: 'mse', leastSqnrDb: 'none' } as const
+    for (const target of ['cpu', 'trt'] as const) {
+      for (const shape of [[], [1], [1, 6]]) {
+        const g = new GraphBuilder('biases')
+        const bias = new Float32Array(shape.at(-1) ?? 1).fill(0.7)
+        const hidden = [g.input('x', 'float32', ['n', 8]), g.weights('w', [8, 6], 0.5)]
+        const first = g.op('Gemm', [...hidden, g.constant('b', new Tensor('float32', shape, bias))])
+        g.output('y', g.op('Gemm', [g.op('Relu', [first]), g.weights('v', [6, 5], 0.5)]), 'float32', ['n', 5])
+        const { report } = await quantize(g.graph, { ...plain, samples: vectors, target })
+        expect(report.error.sqnrDb).toBeGreaterThan(30)
+        expect(report.weights).toBe(2)
+      }
+    }
+  }, 60_000)
+
   it('keeps what it is told to keep', async () => {
     const [first] = graph.nodes
     const plain = { ...options, method: 'minmax', recovery: 'none', weights: 'mse' } as const
