@@ -167,6 +167,34 @@ describe('quantize', () => {
     }
   }, 60_000)
 
+  it('searches beside outputs that are masked or zero, and says when there are no others', async () => {
+    const withOutput = (add: (g: GraphBuilder, y: Value) => Value, alone = false) => {
+      const g = new GraphBuilder('outputs')
+      const hidden = g.op('Relu', [g.op('Gemm', [g.input('x', 'float32', ['n', 8]), g.weights('w', [8, 6], 0.5)])])
+      const y = g.op('Gemm', [hidden, g.weights('v', [6, 5], 0.5)])
+      if (!alone) g.output('y', y, 'float32', ['n', 5])
+      g.output('z', add(g, y), 'float32', ['n', 5])
+      return g.graph
+    }
+    const vectors = samples.map(
+      (_, i) => new Tensor('float32', [4, 8], createRandom(i).normals(new Float32Array(32), 1)),
+    )
+    const reportOf = async (of: Graph) => (await quantize(of, { samples: vectors, backend, recovery: 'none' })).report
+    const mask = new Tensor('float32', [5], Float32Array.of(0, 0, Number.NEGATIVE_INFINITY, 0, 0))
+    const masked = withOutput((g, y) => g.op('Add', [y, g.constant('mask', mask)]), true)
+    const zero = withOutput((g, y) => g.op('Relu', [g.op('Sub', [y, g.scalar('k', 'float32', 20)])]))
+    for (const of of [masked, zero]) {
+      const { error, trials } = await reportOf(of)
+      expect(error.sqnrDb).toBeGreaterThan(15)
+      expect(error.sqnrDb).toBe(Math.max(...trials.map((trial) => trial.error.sqnrDb)))
+      expect(new Set(trials.map((trial) => trial.error.sqnrDb)).size).toBeGreaterThan(1)
+    }
+    const none = withOutput((g, y) => g.op('Log', [g.op('Sub', [y, g.scalar('k', 'float32', 99)])]), true)
+    const { error, warnings } = await reportOf(none)
+    expect(error).toMatchObject({ elements: 0, relativeError: 0 })
+    expect(warnings.join()).toMatch(/no finite number/)
+  }, 60_000)
+
   it('keeps what it is told to keep', async () => {
     const [first] = graph.nodes
     const plain = { ...options, method: 'minmax', recovery: 'none', weights: 'mse' } as const

@@ -33,6 +33,9 @@ const WORRYING_DB = 15
 /** Below it the integers bring nothing that a user would notice. */
 const LEAST_SPEEDUP = 1.1
 
+const NOTHING_MEASURED =
+  'The float model gives no finite number in any output on the samples: nothing could be measured, and the parameters are the plainest. Check the samples, and pass a metric with maxDrop.'
+
 /** What was left in float, and the parameters of the rest. */
 type Hybrid = Remainder & Partial<Pick<GateResult, 'gate'>> & { readonly best: Candidate }
 
@@ -112,6 +115,7 @@ class Quantization {
     const chosen = this.#sites(hybrid?.floats)
     const { graph, inFloat16 } = this.#insert(chosen, best)
     const error = hybrid || inFloat16 > 0 ? await (await this.#evaluator()).errorOf(graph) : best.error
+    if (error.elements === 0) this.#warn(NOTHING_MEASURED)
     if (!hybrid?.gate && error.sqnrDb < WORRYING_DB) this.#warn(lossWarning(error))
     const speed = await this.#compareSpeed(graph)
     const report: QuantizeReport = {

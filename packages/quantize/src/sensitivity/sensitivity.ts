@@ -64,7 +64,10 @@ export async function measureSensitivity(task: SensitivityTask): Promise<Sensiti
   }))
 }
 
-const worstFirst = (a: Sensitivity, b: Sensitivity) => b.error.relativeError - a.error.relativeError
+function worstFirst({ error: a }: Sensitivity, { error: b }: Sensitivity): number {
+  // The difference of two infinite errors would be NaN.
+  return a.relativeError === b.relativeError ? 0 : b.relativeError - a.relativeError
+}
 
 function partsOf({ sites, parameters }: SensitivityTask): Part[] {
   const activations = [...groupsOf(sites.activations).values()].map((members): Part => {
