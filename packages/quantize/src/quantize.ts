@@ -27,7 +27,6 @@ import { recipes } from './targets/recipes.ts'
 
 /** Rounding by reconstruction, the expensive step, is left out where the outputs are this good without it. */
 const ENOUGH_DB = 30
-const SENSITIVITY_SAMPLES = 8
 /** Below it models usually lose accuracy that is felt. */
 const WORRYING_DB = 15
 /** Below it the integers bring nothing that a user would notice. */
@@ -193,6 +192,7 @@ class Quantization {
       sites,
       recipe: this.#recipe,
       samples: this.#reader.kept,
+      rowsOf: this.#reader.rowsOf,
       evaluator: await this.#evaluator(),
       methods: method === 'auto' ? (Object.keys(calibrators) as CalibrationMethod[]) : [method],
       weightMethods: weights === 'auto' ? ['mse', 'absmax'] : [weights],
@@ -278,7 +278,8 @@ class Quantization {
       sites,
       parameters,
       simulation,
-      samples: this.#reader.kept.slice(0, SENSITIVITY_SAMPLES),
+      samples: this.#reader.kept,
+      rowsOf: this.#reader.rowsOf,
       onStep: (completed, total) => onProgress?.({ phase: 'sensitivity', completed, total }),
       signal,
     })

@@ -37,6 +37,24 @@ describe('SampleReader', () => {
     expect(reader.kept).toEqual([{ x: large }])
   })
 
+  it('counts rows, however they are batched', async () => {
+    const batch = (rows: number) => new Tensor('float32', [rows], new Float32Array(rows))
+    for (const size of [1, 2, 4]) {
+      const reader = new SampleReader(
+        Array.from({ length: 8 / size }, () => batch(size)),
+        graph,
+        4,
+      )
+      await readAll(reader)
+      expect(reader.kept.reduce((sum, feeds) => sum + reader.rowsOf(feeds), 0)).toBe(4)
+    }
+    const fixed = new GraphBuilder('fixed')
+    fixed.input('x', 'float32', [3])
+    const reader = new SampleReader([batch(3), batch(3)], fixed.graph, 2)
+    await readAll(reader)
+    expect(reader.kept).toHaveLength(2)
+  })
+
   it('stops reading once it has what it keeps', async () => {
     let read = 0
     function* endless() {

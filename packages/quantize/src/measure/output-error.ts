@@ -1,4 +1,5 @@
 import type { Fetches, Tensor } from '@lowlat/core'
+import { type Rows, usedOf } from '../rows.ts'
 
 /**
  * How far a model's outputs are from those of the float model, over all samples that were added. Compared are the elements
@@ -36,10 +37,12 @@ export class OutputError {
   #rows = 0
   #equalRows = 0
 
-  add(expected: Fetches, received: Fetches): void {
+  /** @param rows of the batch that are compared; all of them when absent. */
+  add(expected: Fetches, received: Fetches, rows: Rows = { count: 1, used: 1 }): void {
     let classified = false
     for (const [name, tensor] of Object.entries(expected)) {
-      const reference = tensor.toFloat32()
+      const all = tensor.toFloat32()
+      const reference = all.subarray(0, usedOf(all.length, rows))
       const got = received[name]!.toFloat32()
       this.#addSums(name, reference, got)
       if (!classified && isClassifier(tensor)) {
