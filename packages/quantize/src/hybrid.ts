@@ -61,7 +61,9 @@ export class HybridModels {
 /** Parts that alone make up so much of the error that the others do not show. */
 function ruinousOf(ranked: readonly Sensitivity[]): Sensitivity[] {
   const total = ranked.reduce((sum, { error }) => sum + error.relativeError, 0)
-  return ranked.filter(({ error }) => error.relativeError > RUINOUS_SHARE * total)
+  return ranked.filter(({ error: { relativeError } }) =>
+    Number.isFinite(relativeError) ? relativeError > RUINOUS_SHARE * total : true,
+  )
 }
 
 /** With the parameters of an earlier choice for layers that were in float when this one was made. */

@@ -35,6 +35,12 @@ const samples: Feeds[] = Array.from({ length: 12 }, () => ({
 }))
 const options = { samples, backend } satisfies QuantizeOptions
 
+const constantsOf = (of: Graph) =>
+  new Map(
+    [...of.values()].flatMap(({ name, initializer }) =>
+      initializer ? [[name, initializer.tensor.toFloat32()] as const] : [],
+    ),
+  )
 const operators = (of: Graph) => of.nodes.map((node) => node.opType)
 
 async function outputsOf(model: Uint8Array): Promise<Float32Array[]> {
@@ -147,6 +153,85 @@ describe('quantize', () => {
       quantize(graph, { ...plain, metric: { name: 'never', evaluate: async () => -evaluations++ }, maxDrop: 0 }),
     ).rejects.toSatisfy((error) => isLowlatError(error, 'ACCURACY_NOT_REACHED'))
   }, 60_000)
+
+  it('is as good with one bias for all channels as with one for each', async () => {
+    const vectors = samples.map(
+      (_, i) => new Tensor('float32', [4, 8], createRandom(i).normals(new Float32Array(32), 1)),
+    )
+    const plain = { backend, method: 'minmax', weights: 'mse', leastSqnrDb: 'none' } as const
+    for (const target of ['cpu', 'trt'] as const) {
+      for (const shape of [[], [1], [1, 6]]) {
+        const g = new GraphBuilder('biases')
+        const bias = new Float32Array(shape.at(-1) ?? 1).fill(0.7)
+        const hidden = [g.input('x', 'float32', ['n', 8]), g.weights('w', [8, 6], 0.5)]
+        const first = g.op('Gemm', [...hidden, g.constant('b', new Tensor('float32', shape, bias))])
+        g.output('y', g.op('Gemm', [g.op('Relu', [first]), g.weights('v', [6, 5], 0.5)]), 'float32', ['n', 5])
+        const { report } = await quantize(g.graph, { ...plain, samples: vectors, target })
+        expect(report.error.sqnrDb).toBeGreaterThan(30)
+        expect(report.weights).toBe(2)
+      }
+    }
+  }, 60_000)
+
+  it('searches beside outputs that are masked or zero, and says when there are no others', async () => {
+    const withOutput = (add: (g: GraphBuilder, y: Value) => Value, alone = false) => {
+      const g = new GraphBuilder('outputs')
+      const hidden = g.op('Relu', [g.op('Gemm', [g.input('x', 'float32', ['n', 8]), g.weights('w', [8, 6], 0.5)])])
+      const y = g.op('Gemm', [hidden, g.weights('v', [6, 5], 0.5)])
+      if (!alone) g.output('y', y, 'float32', ['n', 5])
+      g.output('z', add(g, y), 'float32', ['n', 5])
+      return g.graph
+    }
+    const vectors = samples.map(
+      (_, i) => new Tensor('float32', [4, 8], createRandom(i).normals(new Float32Array(32), 1)),
+    )
+    const reportOf = async (of: Graph) => (await quantize(of, { samples: vectors, backend, recovery: 'none' })).report
+    const mask = new Tensor('float32', [5], Float32Array.of(0, 0, Number.NEGATIVE_INFINITY, 0, 0))
+    const masked = withOutput((g, y) => g.op('Add', [y, g.constant('mask', mask)]), true)
+    const zero = withOutput((g, y) => g.op('Relu', [g.op('Sub', [y, g.scalar('k', 'float32', 20)])]))
+    for (const of of [masked, zero]) {
+      const { error, trials } = await reportOf(of)
+      expect(error.sqnrDb).toBeGreaterThan(15)
+      expect(error.sqnrDb).toBe(Math.max(...trials.map((trial) => trial.error.sqnrDb)))
+      expect(new Set(trials.map((trial) => trial.error.sqnrDb)).size).toBeGreaterThan(1)
+    }
+    const none = withOutput((g, y) => g.op('Log', [g.op('Sub', [y, g.scalar('k', 'float32', 99)])]), true)
+    const { error, warnings } = await reportOf(none)
+    expect(error).toMatchObject({ elements: 0, relativeError: 0 })
+    expect(warnings.join()).toMatch(/no finite number/)
+  }, 60_000)
+
+  it.each(['cpu', 'trt'] as const)(
+    'makes the same model for %s from samples of any batch size',
+    async (target) => {
+      const data = createRandom(3).normals(new Float32Array(32 * 432), 1)
+      const models = []
+      for (const size of [1, 4, 32]) {
+        const batches = Array.from({ length: 32 / size }, (_, i) => {
+          return new Tensor('float32', [size, 3, 12, 12], data.slice(i * size * 432, (i + 1) * size * 432))
+        })
+        models.push(await quantize(graph, { ...options, samples: batches, target, method: 'minmax' }))
+      }
+      const [single, ...batched] = models
+      for (const { report, graph: other } of batched) {
+        expect(report.choice).toEqual(single!.report.choice)
+        expect(report.inFloat.map(({ kind, name }) => [kind, name])).toEqual(
+          single!.report.inFloat.map(({ kind, name }) => [kind, name]),
+        )
+        expect(report.error.sqnrDb).toBeCloseTo(single!.report.error.sqnrDb, 3)
+        expect(operators(other)).toEqual(operators(single!.graph))
+        for (const [name, initializer] of constantsOf(single!.graph)) {
+          const [wanted, got] = [initializer, constantsOf(other).get(name)!]
+          const most = wanted.reduce((a, b) => Math.max(a, Math.abs(b)), 0)
+          // Kernels of another batch size may round otherwise; an integer between two steps may then be the next one.
+          for (const [i, value] of got.entries()) {
+            expect(Math.abs(value - wanted[i]!)).toBeLessThanOrEqual(Math.max(1e-5 * most, most > 2 ? 1 : 0))
+          }
+        }
+      }
+    },
+    60_000,
+  )
 
   it('keeps what it is told to keep', async () => {
     const [first] = graph.nodes

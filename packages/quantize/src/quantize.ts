@@ -27,11 +27,13 @@ import { recipes } from './targets/recipes.ts'
 
 /** Rounding by reconstruction, the expensive step, is left out where the outputs are this good without it. */
 const ENOUGH_DB = 30
-const SENSITIVITY_SAMPLES = 8
 /** Below it models usually lose accuracy that is felt. */
 const WORRYING_DB = 15
 /** Below it the integers bring nothing that a user would notice. */
 const LEAST_SPEEDUP = 1.1
+
+const NOTHING_MEASURED =
+  'The float model gives no finite number in any output on the samples: nothing could be measured, and the parameters are the plainest. Check the samples, and pass a metric with maxDrop.'
 
 /** What was left in float, and the parameters of the rest. */
 type Hybrid = Remainder & Partial<Pick<GateResult, 'gate'>> & { readonly best: Candidate }
@@ -106,12 +108,13 @@ class Quantization {
     const sites = this.#sites()
     const table = await this.#calibrate(sites)
     const base = { graph: this.#graph, table, equalized: false }
-    const found = await this.#search(sites, base, () => equalizedModel(base, this.#reader.kept, this.#run))
+    const found = await this.#search(sites, base, () => this.#equalized(base))
     const hybrid = await this.#hybrid(found)
     const best = hybrid?.best ?? found
     const chosen = this.#sites(hybrid?.floats)
     const { graph, inFloat16 } = this.#insert(chosen, best)
     const error = hybrid || inFloat16 > 0 ? await (await this.#evaluator()).errorOf(graph) : best.error
+    if (error.elements === 0) this.#warn(NOTHING_MEASURED)
     if (!hybrid?.gate && error.sqnrDb < WORRYING_DB) this.#warn(lossWarning(error))
     const speed = await this.#compareSpeed(graph)
     const report: QuantizeReport = {
@@ -166,6 +169,12 @@ class Quantization {
     })
   }
 
+  /** Undefined also where the table holds more than the samples at hand can tell, see {@link equalizedModel}. */
+  async #equalized(base: BaseModel): Promise<BaseModel | undefined> {
+    if (this.#options.calibration || !this.#reader.keptAll) return undefined
+    return equalizedModel(base, this.#reader.kept, this.#run)
+  }
+
   #evaluator(): Promise<Evaluator> {
     this.#shared ??= Evaluator.create(this.#graph, this.#reader.kept, this.#run)
     return this.#shared
@@ -183,6 +192,7 @@ class Quantization {
       sites,
       recipe: this.#recipe,
       samples: this.#reader.kept,
+      rowsOf: this.#reader.rowsOf,
       evaluator: await this.#evaluator(),
       methods: method === 'auto' ? (Object.keys(calibrators) as CalibrationMethod[]) : [method],
       weightMethods: weights === 'auto' ? ['mse', 'absmax'] : [weights],
@@ -268,7 +278,8 @@ class Quantization {
       sites,
       parameters,
       simulation,
-      samples: this.#reader.kept.slice(0, SENSITIVITY_SAMPLES),
+      samples: this.#reader.kept,
+      rowsOf: this.#reader.rowsOf,
       onStep: (completed, total) => onProgress?.({ phase: 'sensitivity', completed, total }),
       signal,
     })

@@ -21,6 +21,10 @@ describe('SampleReader', () => {
     const all = await readAll(reader)
     expect(all.map(({ x }) => x!.data[0])).toEqual([1, 2, 3])
     expect(reader.kept).toEqual(all.slice(0, 2))
+    expect(reader.keptAll).toBe(false)
+    const enough = new SampleReader([1, 2].map(tensor), graph, 2)
+    await readAll(enough)
+    expect(enough.keptAll).toBe(true)
     const none = new SampleReader([tensor(1)], graph, 0)
     expect(await readAll(none)).toHaveLength(1)
     expect(none.kept).toEqual([])
@@ -31,6 +35,24 @@ describe('SampleReader', () => {
     const reader = new SampleReader([large, tensor(1)], graph)
     await readAll(reader)
     expect(reader.kept).toEqual([{ x: large }])
+  })
+
+  it('counts rows, however they are batched', async () => {
+    const batch = (rows: number) => new Tensor('float32', [rows], new Float32Array(rows))
+    for (const size of [1, 2, 4]) {
+      const reader = new SampleReader(
+        Array.from({ length: 8 / size }, () => batch(size)),
+        graph,
+        4,
+      )
+      await readAll(reader)
+      expect(reader.kept.reduce((sum, feeds) => sum + reader.rowsOf(feeds), 0)).toBe(4)
+    }
+    const fixed = new GraphBuilder('fixed')
+    fixed.input('x', 'float32', [3])
+    const reader = new SampleReader([batch(3), batch(3)], fixed.graph, 2)
+    await readAll(reader)
+    expect(reader.kept).toHaveLength(2)
   })
 
   it('stops reading once it has what it keeps', async () => {

@@ -1,5 +1,6 @@
 import { type Feeds, InputError, Tensor } from '@lowlat/core'
 import type { Graph } from '@lowlat/onnx'
+import { rowCounter } from './rows.ts'
 
 /** One request of the model; a single tensor for models with one input. */
 export type Sample = Feeds | Tensor
@@ -7,22 +8,27 @@ export type Sample = Feeds | Tensor
 export type Samples = Iterable<Sample> | AsyncIterable<Sample>
 
 /** Samples that are looked at more than once are kept up to these bounds; the rest is only calibrated with. */
-const MOST_KEPT = 128
+const MOST_KEPT_ROWS = 128
 const MOST_KEPT_BYTES = 256 * 2 ** 20
 
 /**
- * Reads samples once, and keeps the first ones, one at least, for the measurements that follow calibration. Kept are the
- * tensors themselves, not copies.
+ * Reads samples once, and keeps the first ones for the measurements that follow calibration: as many as have no more rows
+ * together than asked for, however they are batched, and one at least unless none are. Kept are the tensors themselves,
+ * not copies.
  */
 export class SampleReader {
   readonly kept: Feeds[] = []
   readonly #samples: Samples
   readonly #input: string | undefined
+  /** Number of rows in a sample. */
+  readonly rowsOf: (feeds: Feeds) => number
   readonly #mostKept: number
   #keptBytes = 0
+  #keptRows = 0
+  #read = 0
 
   /** @throws InputError INVALID_ARGUMENT for what cannot be iterated over. */
-  constructor(samples: Samples, graph: Graph, mostKept = MOST_KEPT) {
+  constructor(samples: Samples, graph: Graph, mostKept = MOST_KEPT_ROWS) {
     if (typeof samples !== 'object' || samples === null || !isIterable(samples)) {
       throw new InputError('INVALID_ARGUMENT', {
         message: `Expected the samples as an array, an iterable or an async iterable, got ${samples === null ? 'null' : typeof samples}.`,
@@ -31,28 +37,38 @@ export class SampleReader {
     }
     const [input, ...others] = graph.requiredInputs
     this.#samples = samples
+    this.rowsOf = rowCounter(graph)
     this.#mostKept = mostKept
     this.#input = others.length === 0 ? input?.name : undefined
   }
 
+  /** Whether nothing that was read so far is missing among what is kept. */
+  get keptAll(): boolean {
+    return this.kept.length === this.#read
+  }
+
   async *read(): AsyncGenerator<Feeds> {
-    let index = 0
     for await (const sample of this.#samples) {
-      const feeds = this.#feedsOf(sample, index++)
-      const sizeBytes = Object.values(feeds).reduce((sum, tensor) => sum + tensor.byteLength, 0)
-      const fits = this.kept.length === 0 || this.#keptBytes + sizeBytes <= MOST_KEPT_BYTES
-      if (fits && this.kept.length < this.#mostKept) {
-        this.kept.push(feeds)
-        this.#keptBytes += sizeBytes
-      }
+      const feeds = this.#feedsOf(sample, this.#read)
+      if (this.keptAll) this.#keep(feeds)
+      this.#read++
       yield feeds
     }
   }
 
   /** Reads no more than what is kept. */
   async keep(): Promise<void> {
-    let read = 0
-    for await (const _ of this.read()) if (++read > this.kept.length) return
+    for await (const _ of this.read()) if (!this.keptAll) return
+  }
+
+  #keep(feeds: Feeds): void {
+    const sizeBytes = Object.values(feeds).reduce((sum, tensor) => sum + tensor.byteLength, 0)
+    const rows = this.rowsOf(feeds)
+    const fits = this.#keptBytes + sizeBytes <= MOST_KEPT_BYTES && this.#keptRows + rows <= this.#mostKept
+    if (this.#mostKept === 0 || (!fits && this.kept.length > 0)) return
+    this.kept.push(feeds)
+    this.#keptBytes += sizeBytes
+    this.#keptRows += rows
   }
 
   #feedsOf(sample: Sample, index: number): Feeds {

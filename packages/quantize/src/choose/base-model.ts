@@ -13,7 +13,12 @@ export interface BaseModel {
   readonly equalized: boolean
 }
 
-/** The model with equalised channels; undefined where it has none that can be. */
+/**
+ * The model with equalised channels; undefined where it has none that can be.
+ * @param samples all that the table was made of: how large a channel becomes, and what equalised values hold, is measured
+ * on them anew and takes the place of what the table says. A table alone does not know its channels, so that with fewer
+ * samples than it has seen, values beyond their range would be clipped.
+ */
 export async function equalizedModel(
   { graph, table }: BaseModel,
   samples: readonly Feeds[],

@@ -2,6 +2,7 @@ import type { Feeds } from '@lowlat/core'
 import { InputMoments, type InputMomentsOptions } from '../recover/input-moments.ts'
 import { type LayerGeometry, layerGeometry } from '../recover/layer-geometry.ts'
 import { biasShift, roundWeights } from '../recover/round-weights.ts'
+import type { Rows } from '../rows.ts'
 import type { ActivationParameters, WeightParameters } from '../sites.ts'
 import type { Choice } from './choice.ts'
 import type { Layer } from './parameters.ts'
@@ -35,9 +36,9 @@ export class LayerMoments {
   }
 
   /** @param activations how the layers see their inputs; as they are when absent. */
-  add(values: Feeds, activations?: ReadonlyMap<string, ActivationParameters>): void {
+  add(values: Feeds, rows: Rows, activations?: ReadonlyMap<string, ActivationParameters>): void {
     for (const { layer, moments } of this.#layers) {
-      moments.add(values[layer.site.input]!, activations?.get(layer.site.input))
+      moments.add(values[layer.site.input]!, activations?.get(layer.site.input), rows)
     }
   }
 

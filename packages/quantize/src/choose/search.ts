@@ -3,6 +3,7 @@ import { visitValues } from '../calibrate/collect.ts'
 import { foldableValues } from '../fold/zero-points.ts'
 import { insertQdq } from '../insert/insert-qdq.ts'
 import type { OutputErrorReport } from '../measure/output-error.ts'
+import { firstRows } from '../rows.ts'
 import type { QuantizationParameters, Sites, WeightParameters } from '../sites.ts'
 import type { Recipe } from '../targets/recipe.ts'
 import type { WeightMethod } from '../weights/channel-scale.ts'
@@ -16,8 +17,8 @@ import { activationParameters, layersOf, weightParameters } from './parameters.t
 const MOST_INPUTS_TO_SOLVE = 1300
 /** Enough for a mean; for a covariance, more vectors than a layer has inputs. */
 const OBSERVED = {
-  means: { samples: 64, positions: 16 },
-  covariance: { samples: 128, positions: 32 },
+  means: { rows: 64, positions: 16 },
+  covariance: { rows: 128, positions: 32 },
 } as const
 
 /** A choice that was tried, with what it costs on the calibration samples. */
@@ -46,6 +47,8 @@ interface SearchTask {
   readonly sites: Sites
   readonly recipe: Recipe
   readonly samples: readonly Feeds[]
+  /** Number of rows in a sample. */
+  readonly rowsOf: (feeds: Feeds) => number
   readonly evaluator: Evaluator
   readonly methods: readonly CalibrationMethod[]
   readonly weightMethods: readonly WeightMethod[]
@@ -169,7 +172,7 @@ class Search {
 
   /** Means, and covariances where asked for, of what the layers read under the best choice so far. */
   async #observe(covariance: boolean): Promise<LayerMoments> {
-    const { sites, samples, run } = this.#task
+    const { sites, samples, rowsOf, run } = this.#task
     const { graph } = this.#base
     const observed = covariance ? OBSERVED.covariance : OBSERVED.means
     const moments = new LayerMoments(layersOf(graph, sites), {
@@ -179,8 +182,11 @@ class Search {
     })
     if (moments.isEmpty) return moments
     const { activations } = this.best.parameters
-    const some = samples.slice(0, observed.samples)
-    await visitValues(graph, moments.values, some, run, async (values) => moments.add(values, activations))
+    const some = firstRows(samples, rowsOf, observed.rows)
+    const feeds = some.map((sample) => sample.feeds)
+    await visitValues(graph, moments.values, feeds, run, async (values, sample) =>
+      moments.add(values, some[sample]!.rows, activations),
+    )
     return moments
   }
 }

@@ -11,6 +11,8 @@ import { foldableZeroPoints } from './zero-points.ts'
  * Parameters with zero point 0 that mean the same as the given ones: what the zero points stood for moves into biases,
  * and into the bounds of rectifiers in the graph. Exact up to float32's rounding of the biases.
  * @param graph is changed: rectifiers, and biases of layers that are not quantized.
+ * @param parameters may hold those of layers that are not: such a layer's bias was corrected for a weight that it does not
+ * have, and is left out.
  * @throws InputError INVALID_ARGUMENT for a zero point that cannot be folded.
  */
 export function foldZeroPoints(graph: Graph, sites: Sites, parameters: QuantizationParameters): QuantizationParameters {
@@ -29,8 +31,8 @@ export function foldZeroPoints(graph: Graph, sites: Sites, parameters: Quantizat
     activations.set(value, { ...own, zeroPoint: 0 })
   }
   for (const [node, shift] of shifts.rectifiers) shiftBounds(graph, node, shift)
-  const biases = new Map(parameters.biases)
   const quantized = new Set(sites.weights.map(({ node }) => node))
+  const biases = new Map([...parameters.biases].filter(([node]) => quantized.has(node)))
   for (const [node, shift] of shifts.layers) {
     const old = biases.get(node.name) ?? node.inputs[2]?.initializer?.tensor.toFloat32()
     const bias = shift.map((value, channel) => value + (old?.[channel] ?? 0))

@@ -1,6 +1,6 @@
 import { createBackend } from '@lowlat/backend-cpu'
 import { createSession, type Feeds, isLowlatError, Tensor } from '@lowlat/core'
-import { createRandom, type Graph, GraphBuilder, onnxFromGraph, type Value } from '@lowlat/onnx'
+import { cloneGraph, createRandom, type Graph, GraphBuilder, onnxFromGraph, type Value } from '@lowlat/onnx'
 import { describe, expect, it } from 'vitest'
 import { insertQdq } from '../insert/insert-qdq.ts'
 import { Simulation } from '../simulate/simulation.ts'
@@ -8,6 +8,7 @@ import type { ActivationParameters, QuantizationParameters } from '../sites.ts'
 import { recipes } from '../targets/recipes.ts'
 import { conv, gemm } from '../testing/networks.ts'
 import { PlainQuantizer } from '../testing/plain-quantizer.ts'
+import { foldZeroPoints } from './fold-zero-points.ts'
 import { foldableZeroPoints } from './zero-points.ts'
 
 const backend = createBackend()
@@ -102,6 +103,26 @@ describe('zero points of a symmetric recipe', () => {
     expect(high! - low!).toBeCloseTo(1.5, 5)
     expect(named('Relu')).toMatchObject({ opType: 'Clip' })
     expect(named('Relu_3')).toMatchObject({ opType: 'Relu' }) // read by a convolution that pads
+  })
+
+  it('move into the own bias of a float layer, not into one that was corrected for its quantized weight', async () => {
+    const graph = network()
+    const sites = trt.sites(graph, { nodes: new Set(['hidden.Gemm']) })
+    const parameters = await asymmetric(graph)
+    expect(foldableZeroPoints(graph, sites).has('Relu_5')).toBe(true)
+    const only = new Map([...parameters.activations].filter(([value]) => value === 'Relu_5'))
+    const biasAfter = (corrections: Record<string, Float32Array>) => {
+      const changed = cloneGraph(graph)
+      const biases = new Map(Object.entries(corrections))
+      const folded = foldZeroPoints(changed, sites, { ...parameters, activations: only, biases })
+      expect(folded.biases.has('hidden.Gemm')).toBe(false)
+      return changed.nodes.find(({ name }) => name === 'hidden.Gemm')!.inputs[2]!.initializer!.tensor.toFloat32()
+    }
+    const own = biasAfter({})
+    expect(own).not.toEqual(
+      graph.nodes.find(({ name }) => name === 'hidden.Gemm')!.inputs[2]!.initializer!.tensor.toFloat32(),
+    )
+    expect(biasAfter({ 'hidden.Gemm': new Float32Array(6).fill(9) })).toEqual(own)
   })
 
   it('are refused where they cannot be folded', async () => {

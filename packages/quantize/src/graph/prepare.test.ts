@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest'
 import { conv } from '../testing/networks.ts'
 import { PlainQuantizer } from '../testing/plain-quantizer.ts'
 import { prepareGraph } from './prepare.ts'
+import { weightedLayerOf } from './weighted-layer.ts'
 
 const plain = new PlainQuantizer(createBackend())
 
@@ -48,5 +49,29 @@ describe('prepareGraph', () => {
     const operators = prepareGraph(classifier(11, false)).nodes.map(({ opType }) => opType)
     expect(operators.filter((opType) => opType === 'Conv')).toHaveLength(3)
     expect(operators).not.toContain('Gemm')
+  })
+
+  it.each([[[]], [[1]], [[1, 1]], [[1, 5]]])('makes a bias %j of a Gemm a vector of all channels', (shape) => {
+    const g = new GraphBuilder('gemm')
+    const x = g.input('x', 'float32', ['batch', 4])
+    const data = Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, i) => i + 3)
+    const bias = g.constant('bias', new Tensor('float32', shape, data))
+    const y = g.op('Gemm', [x, g.weights('w', [4, 5], 0.5), bias])
+    g.output('y', y, 'float32', ['batch', 5])
+    const [node] = prepareGraph(g.graph).nodes
+    const { tensor } = node!.inputs[2]!.initializer!
+    expect(tensor.shape).toEqual([5])
+    expect([...tensor.toFloat32()]).toEqual(data.length === 1 ? Array(5).fill(3) : [...data])
+    expect(weightedLayerOf(node!)?.axis).toBe(1)
+  })
+
+  it('takes no Gemm for a layer that adds something else per row, or one computed number to all channels', () => {
+    const g = new GraphBuilder('gemm')
+    const x = g.input('x', 'float32', [2, 4])
+    const perRow = g.op('Gemm', [x, g.weights('w', [4, 5], 0.5), g.weights('rows', [2, 1], 1)])
+    const number = g.op('Relu', [g.input('b', 'float32', [1])])
+    g.output('y', g.op('Gemm', [perRow, g.weights('v', [5, 3], 0.5), number]), 'float32', [2, 3])
+    const layers = prepareGraph(g.graph).nodes.filter(({ opType }) => opType === 'Gemm')
+    expect(layers.map(weightedLayerOf)).toEqual([undefined, undefined])
   })
 })

@@ -1,4 +1,5 @@
 import { cloneGraph, type Graph, inferTypes, runPasses } from '@lowlat/onnx'
+import { broadcastGemmBiases } from './broadcast-bias.ts'
 import { finalConvToGemm } from './final-conv.ts'
 import { raiseOpset } from './raise-opset.ts'
 
@@ -11,6 +12,7 @@ export function prepareGraph(source: Graph): Graph {
   const graph = cloneGraph(source)
   runPasses(graph)
   raiseOpset(graph)
+  broadcastGemmBiases(graph)
   finalConvToGemm(graph)
   runPasses(graph)
   inferTypes(graph)

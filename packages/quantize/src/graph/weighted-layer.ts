@@ -1,4 +1,5 @@
 import type { Node, Value } from '@lowlat/onnx'
+import { gemmChannels } from './broadcast-bias.ts'
 
 /** A Conv, ConvTranspose, Gemm or MatMul that multiplies an activation (input 0) with a float32 constant (input 1). */
 export interface WeightedLayer {
@@ -7,13 +8,13 @@ export interface WeightedLayer {
   readonly weight: Value
   /** The weight's axis that counts the output channels; undefined where channels do not lie along one axis. */
   readonly axis: number | undefined
-  /** Whatever is added per channel (input 2), constant or not. MatMul has none. */
+  /** Whatever is added per channel (input 2), one element for each, constant or not. MatMul has none. */
   readonly bias: Value | undefined
 }
 
 /**
  * Undefined for other nodes, weights that are computed, and a Gemm that transposes its input, scales its terms or adds
- * anything but a vector.
+ * anything but a vector of all channels (prepareGraph makes what stands for one such a vector).
  */
 export function weightedLayerOf(node: Node): WeightedLayer | undefined {
   const [input, weight, bias] = node.inputs
@@ -28,7 +29,7 @@ export function weightedLayerOf(node: Node): WeightedLayer | undefined {
       return layer(node.int('group', 1) === 1 ? 1 : undefined)
     case 'Gemm':
       if (node.int('transA', 0) !== 0 || node.float('alpha', 1) !== 1) return undefined
-      if (bias && (node.float('beta', 1) !== 1 || !isPerChannel(bias))) return undefined
+      if (bias && (node.float('beta', 1) !== 1 || !isPerChannel(node, bias))) return undefined
       return layer(node.int('transB', 0) === 0 ? 1 : 0)
     case 'MatMul':
       // A stack of matrices has as many scales per column as it has matrices; one for all is what backends take.
@@ -38,6 +39,7 @@ export function weightedLayerOf(node: Node): WeightedLayer | undefined {
   }
 }
 
-function isPerChannel({ initializer, shape }: Value): boolean {
-  return (initializer?.shape ?? shape)?.length === 1
+function isPerChannel(gemm: Node, { initializer, shape }: Value): boolean {
+  const [channels, ...others] = initializer?.shape ?? shape ?? []
+  return others.length === 0 && channels !== undefined && channels === gemmChannels(gemm)
 }

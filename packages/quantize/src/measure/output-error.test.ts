@@ -18,6 +18,7 @@ describe('OutputError', () => {
       sqnrDb: Number.POSITIVE_INFINITY,
       cosine: expect.closeTo(1, 12),
       agreement: 1,
+      elements: 3,
     })
   })
 
@@ -46,5 +47,37 @@ describe('OutputError', () => {
 
   it('finds a signal of zero infinitely wrong once there is noise', () => {
     expect(compare({ y: of([1], 0) }, { y: of([1], 1) }).relativeError).toBe(Number.POSITIVE_INFINITY)
+  })
+
+  it('relates noise where the signal is zero to the other outputs', () => {
+    const report = compare({ y: of([2], 3, 4), z: of([2], 0, 0) }, { y: of([2], 3, 4), z: of([2], 0.5, 0) })
+    // The mean square of y is 12.5.
+    expect(report.relativeError).toBeCloseTo(0.25 / (2 * 12.5) / 2, 12)
+    expect(compare({ y: of([1], 1), z: of([1], 0) }, { y: of([1], 1), z: of([1], 0) }).relativeError).toBe(0)
+  })
+
+  it('compares nothing where the float model gives no finite number', () => {
+    const [none, masked] = [Number.NaN, Number.NEGATIVE_INFINITY]
+    const report = compare({ y: of([1, 4], none, masked, 3, 4) }, { y: of([1, 4], none, masked, 3, 4.5) })
+    expect(report.relativeError).toBeCloseTo(0.25 / 25, 12)
+    expect(report.cosine).toBeLessThan(1)
+    expect(report).toMatchObject({ agreement: 1, elements: 2 })
+    expect(compare({ y: of([1, 2], none, none) }, { y: of([1, 2], 1, 2) })).toEqual({
+      relativeError: 0,
+      sqnrDb: Number.POSITIVE_INFINITY,
+      cosine: 1,
+      agreement: undefined,
+      elements: 0,
+    })
+  })
+
+  it('finds what lost its number infinitely wrong', () => {
+    for (const wrong of [Number.NaN, Number.POSITIVE_INFINITY]) {
+      expect(compare({ y: of([1, 2], 1, 2) }, { y: of([1, 2], 1, wrong) })).toMatchObject({
+        relativeError: Number.POSITIVE_INFINITY,
+        sqnrDb: Number.NEGATIVE_INFINITY,
+        cosine: 0,
+      })
+    }
   })
 })

@@ -35,8 +35,8 @@ export function equalizableValues(graph: Graph): readonly EqualizableValue[] {
  * weights, which have scales per channel on both sides, round to the same integers as before. Dense layers are left out:
  * what their activations would gain, their weights would lose.
  *
- * The result is the same as before on what was measured. The upper bound of a Clip stays as it is: a scaled channel meets
- * it at twice what was seen at least.
+ * The result is the same as before on what was measured, and everywhere unless a Clip has an upper bound: that stays as
+ * it is, and a scaled channel meets it at twice what was seen at least.
  * @param ranges largest magnitude per channel, by value; values that are absent stay as they are.
  * @returns a new graph with new weights.
  */

@@ -1,11 +1,12 @@
 import type { Tensor } from '@lowlat/core'
+import { perRowOf, type Rows, usedOf } from '../rows.ts'
 import type { ActivationParameters } from '../sites.ts'
 import { levelsOf, roundTo } from '../weights/quantize-weight.ts'
 import type { LayerGeometry } from './layer-geometry.ts'
-import { patchReader } from './patches.ts'
+import { type PatchReader, patchReader } from './patches.ts'
 
 export interface InputMomentsOptions {
-  /** Vectors of inputs per sample, evenly spread over the output positions. */
+  /** Vectors of inputs per row of the batch, evenly spread over the output positions. */
   readonly positions: number
   /** Whether {@link InputMoments.covariance} will be asked for, which takes time and memory with inputs squared. */
   readonly covariance: boolean
@@ -37,23 +38,37 @@ export class InputMoments {
     this.#vector = new Float64Array(inputs)
   }
 
-  /** @param quantization how the layer sees its input; as it is when absent. */
-  add(input: Tensor, quantization?: ActivationParameters): void {
-    const { groups } = this.#geometry
+  /**
+   * @param quantization how the layer sees its input; as it is when absent.
+   * @param rows of the batch; an input whose positions do not divide into them counts as one.
+   */
+  add(input: Tensor, quantization?: ActivationParameters, rows: Rows = { count: 1, used: 1 }): void {
     const reader = patchReader(this.#geometry, input.shape)
     const data = input.toFloat32()
-    const step = Math.max(1, reader.positions / this.#positions)
-    for (let at = 0; at < reader.positions; at += step) {
-      for (let group = 0; group < groups; group++) {
-        reader.read(data, Math.floor(at), group, this.#vector)
-        addVector(this.#floatSums[group]!, this.#vector)
-        if (quantization) fakeQuantize(this.#vector, quantization)
-        addVector(this.#sums[group]!, this.#vector)
-        const products = this.#products[group]
-        if (products) addOuterProduct(products, this.#vector)
-      }
-      this.#count++
+    const used = usedOf(reader.positions, rows)
+    const perRow = perRowOf(reader.positions, rows)
+    const step = Math.max(1, perRow / this.#positions)
+    for (let row = 0; row < used; row += perRow) {
+      for (let at = 0; at < perRow; at += step) this.#addPosition(reader, data, row + Math.floor(at), quantization)
     }
+  }
+
+  #addPosition(
+    reader: PatchReader,
+    data: ArrayLike<number>,
+    position: number,
+    quantization: ActivationParameters | undefined,
+  ): void {
+    const { groups } = this.#geometry
+    for (let group = 0; group < groups; group++) {
+      reader.read(data, position, group, this.#vector)
+      addVector(this.#floatSums[group]!, this.#vector)
+      if (quantization) fakeQuantize(this.#vector, quantization)
+      addVector(this.#sums[group]!, this.#vector)
+      const products = this.#products[group]
+      if (products) addOuterProduct(products, this.#vector)
+    }
+    this.#count++
   }
 
   /** E[x], of the inputs as the layer sees them. */

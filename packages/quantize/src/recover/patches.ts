@@ -2,7 +2,7 @@ import type { Shape } from '@lowlat/core'
 import type { LayerGeometry } from './layer-geometry.ts'
 
 /** Reads the vectors of inputs that a layer multiplies its weights with. */
-interface PatchReader {
+export interface PatchReader {
   /** Number of output positions, all samples of the batch together. */
   readonly positions: number
   /** Writes the inputs of one position and group. */

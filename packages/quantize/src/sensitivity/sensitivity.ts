@@ -1,6 +1,7 @@
 import type { Feeds, Fetches } from '@lowlat/core'
 import { groupsOf } from '../groups.ts'
 import { OutputError, type OutputErrorReport } from '../measure/output-error.ts'
+import { firstRows } from '../rows.ts'
 import type { Simulation, SimulationSetting } from '../simulate/simulation.ts'
 import type { QuantizationParameters, Sites } from '../sites.ts'
 
@@ -19,12 +20,15 @@ interface SensitivityTask {
   /** With switchable weights, made from these parameters. */
   readonly simulation: Simulation
   readonly samples: readonly Feeds[]
+  /** Number of rows in a sample. */
+  readonly rowsOf: (feeds: Feeds) => number
   readonly onStep?: (completed: number, total: number) => void
   readonly signal?: AbortSignal | undefined
 }
 
-/** Samples on which everything is ranked, and how many of the worst are then measured on all samples. */
-const SAMPLES_TO_RANK = 2
+/** Rows on which everything is ranked, and on which so many of the worst are then measured. */
+const ROWS_TO_RANK = 2
+const ROWS_TO_MEASURE = 8
 const MEASURED_FULLY = 24
 
 interface Part {
@@ -37,26 +41,27 @@ const nothing: SimulationSetting = { activations: new Map(), weights: new Set() 
 
 /** Every activation and every weight by the harm that it does alone; worst first. */
 export async function measureSensitivity(task: SensitivityTask): Promise<Sensitivity[]> {
-  const { simulation, samples, onStep, signal } = task
+  const { simulation, rowsOf, onStep, signal } = task
+  const samples = firstRows(task.samples, rowsOf, ROWS_TO_MEASURE).map(({ feeds }) => feeds)
   const reference: Fetches[] = []
   for (const feeds of samples) reference.push(await simulation.run(feeds, nothing))
   const parts = partsOf(task)
   const total = parts.length + Math.min(MEASURED_FULLY, parts.length)
   let completed = 0
-  const measure = async (part: Part, count: number): Promise<Sensitivity & { part: Part }> => {
+  const measure = async (part: Part, most: number): Promise<Sensitivity & { part: Part }> => {
     const error = new OutputError()
-    for (const [sample, feeds] of samples.slice(0, count).entries()) {
+    for (const [sample, { feeds, rows }] of firstRows(samples, rowsOf, most).entries()) {
       signal?.throwIfAborted()
-      error.add(reference[sample]!, await simulation.run(feeds, part.setting))
+      error.add(reference[sample]!, await simulation.run(feeds, part.setting), rows)
     }
     onStep?.(++completed, total)
     return { kind: part.kind, names: part.names, error: error.report, part }
   }
   const ranked = []
-  for (const part of parts) ranked.push(await measure(part, SAMPLES_TO_RANK))
+  for (const part of parts) ranked.push(await measure(part, ROWS_TO_RANK))
   ranked.sort(worstFirst)
   const worst = []
-  for (const { part } of ranked.slice(0, MEASURED_FULLY)) worst.push(await measure(part, samples.length))
+  for (const { part } of ranked.slice(0, MEASURED_FULLY)) worst.push(await measure(part, ROWS_TO_MEASURE))
   return [...worst.sort(worstFirst), ...ranked.slice(MEASURED_FULLY)].map(({ kind, names, error }) => ({
     kind,
     names,
@@ -64,7 +69,10 @@ export async function measureSensitivity(task: SensitivityTask): Promise<Sensiti
   }))
 }
 
-const worstFirst = (a: Sensitivity, b: Sensitivity) => b.error.relativeError - a.error.relativeError
+function worstFirst({ error: a }: Sensitivity, { error: b }: Sensitivity): number {
+  // The difference of two infinite errors would be NaN.
+  return a.relativeError === b.relativeError ? 0 : b.relativeError - a.relativeError
+}
 
 function partsOf({ sites, parameters }: SensitivityTask): Part[] {
   const activations = [...groupsOf(sites.activations).values()].map((members): Part => {
