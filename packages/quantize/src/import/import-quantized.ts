@@ -22,7 +22,7 @@ export interface Imported {
 /**
  * A model that was quantized elsewhere, in the form that {@link insertQdq} gives: QuantizeLinear and DequantizeLinear
  * behind activations, weights as integers behind DequantizeLinear, in the number formats of the target
- * (see {@link translate}). The same numbers come out, but where the report says that it rounded.
+ * (see {@link translate}). The same numbers come out but for what `report.rounded` names: for the CPU, biases.
  * @throws ModelError MODEL_UNSUPPORTED for a model that is not quantized, QUANTIZATION_INEXACT, MODEL_INVALID.
  */
 export function importQuantized(source: Graph, options: ImportOptions = {}): Imported {
