@@ -1,5 +1,6 @@
-import { ModelError } from '@lowlat/core'
+import { booleanRule, checkArgument, checkOptions, invalidConfig, ModelError, type RulesFor } from '@lowlat/core'
 import { cloneGraph, type Graph, inferTypes, runPasses } from '@lowlat/onnx'
+import { graphRule, targetRule } from '../argument-rules.ts'
 import type { Target } from '../targets/recipe.ts'
 import { storeBiasesAsFloats, storeBiasesAsIntegers } from './biases.ts'
 import { placeRectifiers } from './place-rectifiers.ts'
@@ -22,6 +23,9 @@ export interface Translation {
   readonly rounded: readonly Rounding[]
 }
 
+/** Shared with {@link importQuantized}, which takes the same. */
+export const translateRules: RulesFor<TranslateOptions> = { allowRounding: booleanRule }
+
 /**
  * A quantized model, as {@link importQuantized} gives it, in the number formats of a target.
  *
@@ -31,9 +35,13 @@ export interface Translation {
  * - cuda, trt: activations and weights become int8 with zero point 0, biases float. Exact where the zero point is in the
  *   middle (128 of uint8, 0 of int8) and, for weights, in every channel whose values lie within 127 steps of 0.
  * @throws ModelError QUANTIZATION_INEXACT where the target cannot represent the model; MODEL_UNSUPPORTED where integers
- * that would have to change are inputs or outputs of the model, or are computed with.
+ * that would have to change are inputs or outputs of the model, or are computed with; InputError INVALID_ARGUMENT for what
+ * is no graph or no target; ConfigError CONFIG_INVALID for the options.
  */
 export function translate(source: Graph, target: Target, options: TranslateOptions = {}): Translation {
+  checkArgument('source', source, graphRule)
+  checkArgument('target', target, targetRule)
+  checkOptions('options of translate', options, translateRules, invalidConfig)
   const { allowRounding = false } = options
   const graph = cloneGraph(source)
   let rounded: readonly Rounding[] = []
