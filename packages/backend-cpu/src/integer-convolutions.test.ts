@@ -2,7 +2,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Tensor } from '@lowlat/core'
-import { decodeModel, encodeModel, GraphBuilder, type ModelProto, onnxFromGraph, type Value } from '@lowlat/onnx'
+import { decodeModel, encodeModel, Graph, GraphBuilder, type ModelProto, onnxFromGraph, type Value } from '@lowlat/onnx'
 import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { integerUnitsOf, tuneIntegerConvolutions } from './integer-convolutions.ts'
@@ -54,6 +54,33 @@ function network({ lowest = -127, weightZeroPoint = 0, group = 1, opset = 13, sh
   g.output('y', g.op('DequantizeLinear', [second, ...p2]), 'float32', ['batch', 16, SIDE, SIDE])
   if (showPixels) g.output('pixels', pixels, 'uint8', ['batch', 3, SIDE, SIDE])
   return onnxFromGraph(g.graph)
+}
+
+/** A picture whose pixels a convolution reads, and both branches of an If. [1, 3, S, S] -> [1, S, S, 3], [1, S, S, 16] */
+function branching(): ModelProto {
+  const g = new GraphBuilder('branching', { opset: 13 })
+  g.graph.model.opsetImports.set('com.microsoft', 1)
+  const [from, to] = [121, 3].map((zeroPoint) => [g.scalar('s', 'float32', 0.02), g.scalar('z', 'uint8', zeroPoint)])
+  const pixels = g.op('QuantizeLinear', [g.input('x', 'float32', [1, 3, SIDE, SIDE]), ...from!])
+  const transposed = g.op('Transpose', [pixels], { perm: [0, 2, 3, 1] })
+  const integers = Int8Array.from({ length: 16 * 27 }, () => g.random.integer(255) - 127)
+  const weight = g.constant('weight', new Tensor('int8', [16, 3, 3, 3], integers))
+  const convolution = g.graph.addNode({
+    opType: 'QLinearConv',
+    domain: 'com.microsoft',
+    inputs: [transposed, ...from!, weight, g.scalar('ws', 'float32', 0.001), g.scalar('wz', 'int8', 0), ...to!],
+    attributes: { channels_last: 1, pads: [1, 1, 1, 1] },
+  })
+  const branch = (name: string) => {
+    const body = new Graph(name, g.graph.model)
+    body.addOutput(body.addNode({ opType: 'DequantizeLinear', inputs: [transposed, ...from!] }).outputs[0]!)
+    return { type: 'graph' as const, value: body }
+  }
+  const branches = { then_branch: branch('then'), else_branch: branch('else') }
+  const shown = g.op('If', [g.constant('c', new Tensor('bool', [], Uint8Array.of(1)))], branches)
+  g.output('pixels', shown, 'float32', [1, SIDE, SIDE, 3])
+  g.output('y', g.op('DequantizeLinear', [convolution.outputs[0]!, ...to!]), 'float32', [1, SIDE, SIDE, 16])
+  return decodeModel(onnxFromGraph(g.graph))
 }
 
 /** As ONNX Runtime optimises it, which is what plans are made from. */
@@ -119,6 +146,16 @@ describe('tuneIntegerConvolutions', () => {
     const { output } = shown.graph!
     expect(output!.map(({ name }) => name)).toEqual(['y', 'pixels'])
     await outputsOf(shown)
+  })
+
+  it('leaves pixels alone that a branch reads', () => {
+    const model = branching()
+    expect(operatorsOf(tuneIntegerConvolutions(model, all))).toEqual(operatorsOf(model))
+    // Without the branch it pads them.
+    const node = model.graph!.node!.filter(({ opType }) => opType !== 'If')
+    const output = model.graph!.output!.filter(({ name }) => name === 'y')
+    const straight = { ...model, graph: { ...model.graph!, node, output } }
+    expect(operatorsOf(tuneIntegerConvolutions(straight, all))).toContain('Pad')
   })
 
   it('returns a model without integer convolutions as it is', () => {

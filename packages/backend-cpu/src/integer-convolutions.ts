@@ -67,17 +67,14 @@ class Tuning {
   constructor(graph: GraphProto) {
     this.#graph = graph
     this.#constants = new Map(graph.initializer?.map((tensor) => [tensor.name ?? '', tensor]))
-    const values = graph.node?.flatMap(({ output = [] }) => output) ?? []
-    this.#names = new Set([...this.#constants.keys(), ...values, ...(graph.input ?? []).map(({ name = '' }) => name)])
+    this.#names = new Set(definedIn(graph))
   }
 
   /** The graph with these nodes, without the weights that they replaced. */
   apply(node: readonly NodeProto[]): GraphProto {
     const before = this.#graph.node ?? []
-    // Branches and loop bodies may read any of them.
-    const inner = before.some(({ attribute = [] }) => attribute.some(({ g, graphs }) => g || graphs?.length))
-    const read = new Set([...node.flatMap(({ input = [] }) => input), ...this.#outputs])
-    const replaced = new Set(inner ? [] : before.flatMap(({ input = [] }) => input).filter((name) => !read.has(name)))
+    const read = new Set([...node.flatMap(readBy), ...this.#outputs])
+    const replaced = new Set(before.flatMap(readBy).filter((name) => !read.has(name)))
     const kept = (this.#graph.initializer ?? []).filter(({ name = '' }) => !replaced.has(name))
     return { ...this.#graph, node: [...node], initializer: [...kept, ...this.#added] }
   }
@@ -102,8 +99,7 @@ class Tuning {
 
   forFours(nodes: readonly NodeProto[]): NodeProto[] {
     const readers = new Map<string, number>()
-    for (const name of [...nodes.flatMap(({ input = [] }) => input), ...this.#outputs])
-      readers.set(name, (readers.get(name) ?? 0) + 1)
+    for (const name of [...nodes.flatMap(readBy), ...this.#outputs]) readers.set(name, (readers.get(name) ?? 0) + 1)
     const producers = new Map(nodes.flatMap((node) => (node.output ?? []).map((name) => [name, node] as const)))
     const changed = new Map<NodeProto, readonly NodeProto[]>()
     for (const node of nodes) {
@@ -170,6 +166,24 @@ class Tuning {
     this.#names.add(name)
     return name
   }
+}
+
+const bodiesOf = ({ attribute = [] }: NodeProto): GraphProto[] =>
+  attribute.flatMap(({ g, graphs = [] }) => (g ? [g, ...graphs] : graphs))
+
+/** Every name that a node reads, or its branches and loop bodies do: also those of values around them. */
+function readBy(node: NodeProto): string[] {
+  const inner = bodiesOf(node).flatMap((body) => [
+    ...(body.node ?? []).flatMap(readBy),
+    ...(body.output ?? []).map(({ name = '' }) => name),
+  ])
+  return [...(node.input ?? []), ...inner]
+}
+
+/** Every name of a graph and of the bodies in it, which share one space of names. */
+function definedIn({ initializer = [], input = [], node = [] }: GraphProto): string[] {
+  const values = [...initializer, ...input].map(({ name = '' }) => name)
+  return [...values, ...node.flatMap((each) => [...(each.output ?? []), ...bodiesOf(each).flatMap(definedIn)])]
 }
 
 function withInputs(node: NodeProto, changes: Readonly<Record<number, string>>): NodeProto {

@@ -20,7 +20,10 @@ export interface DetectionFeeds {
   readonly truths: readonly Truth[]
 }
 
-/** A model, what it is calibrated with, and what it is evaluated on: no picture is in both, but for the detector's. */
+/**
+ * A model, what it is calibrated with, and what it is evaluated on, in float and quantized alike: no picture is in both.
+ * A detector's calibration pictures come with what is on them, since what it may lose is measured on these.
+ */
 export type Case = { readonly model: string } & (
   | {
       readonly kind: 'classifier'
@@ -30,7 +33,6 @@ export type Case = { readonly model: string } & (
   | {
       readonly kind: 'detector'
       readonly calibration: readonly DetectionFeeds[]
-      /** All pictures, as the model's published figure. */
       readonly evaluation: readonly DetectionFeeds[]
     }
 )
@@ -62,7 +64,7 @@ async function imagenetCase(name: string, image: ImageOptions, classOffset: numb
 
 async function detectorCase(): Promise<Case> {
   const decoder = createImageDecoder({ ...yolox, letterbox: 416, autoOrient: false })
-  const evaluation: DetectionFeeds[] = []
+  const all: DetectionFeeds[] = []
   const folder = testDataPath('coco/images')
   for (const file of (await readdir(folder)).sort()) {
     const { tensor, transform } = await decoder.decode(join(folder, file))
@@ -70,10 +72,9 @@ async function detectorCase(): Promise<Case> {
     const size = { width: transform.sourceWidth, height: transform.sourceHeight }
     // No file: there is nothing to be found.
     const truths = existsSync(labels) ? truthsFromYolo(await readFile(labels, 'utf8'), size) : []
-    evaluation.push({ tensor, transform, truths })
+    all.push({ tensor, transform, truths })
   }
-  const calibration = evaluation.filter((_, index) => index % 2 === 0)
-  return { kind: 'detector', model: model('yolox_nano'), calibration, evaluation }
+  return { kind: 'detector', model: model('yolox_nano'), ...divided(all, isEven) }
 }
 
 const SIDE = 32
@@ -91,7 +92,7 @@ async function cifarCase(name: string, normalise: (value: number, channel: numbe
     )
     all.push({ tensor: new Tensor('float32', [1, 3, SIDE, SIDE], data), label: Number(label) })
   }
-  return { kind: 'classifier', model: model(name), ...divided(all, (index) => index % 2 === 0) }
+  return { kind: 'classifier', model: model(name), ...withoutLabels(divided(all, isEven)) }
 }
 
 const DIGIT = 28
@@ -107,12 +108,27 @@ async function mnistCase(): Promise<Case> {
     const data = Float32Array.from(images.subarray(index * size, (index + 1) * size))
     return { tensor: new Tensor('float32', [1, 1, DIGIT, DIGIT], data), label }
   })
-  return { kind: 'classifier', model: model('mnist'), ...divided(all, (index) => index < MNIST_CALIBRATION) }
+  return {
+    kind: 'classifier',
+    model: model('mnist'),
+    ...withoutLabels(divided(all, (index) => index < MNIST_CALIBRATION)),
+  }
 }
 
-function divided(all: readonly LabelledFeeds[], calibrates: (index: number) => boolean) {
+interface Divided<T> {
+  readonly calibration: readonly T[]
+  readonly evaluation: readonly T[]
+}
+
+const isEven = (index: number) => index % 2 === 0
+
+function divided<T>(all: readonly T[], calibrates: (index: number) => boolean): Divided<T> {
   return {
-    calibration: all.filter((_, index) => calibrates(index)).map(({ tensor }) => tensor),
+    calibration: all.filter((_, index) => calibrates(index)),
     evaluation: all.filter((_, index) => !calibrates(index)),
   }
+}
+
+function withoutLabels({ calibration, evaluation }: Divided<LabelledFeeds>) {
+  return { calibration: calibration.map(({ tensor }) => tensor), evaluation }
 }

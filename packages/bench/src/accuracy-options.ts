@@ -3,7 +3,7 @@ import { resolve } from 'node:path'
 import { messageOf } from '@lowlat/core'
 import { type PreprocessChoice, presetNames } from './accuracy/image-options.ts'
 import type { AccuracyChoice } from './accuracy/task.ts'
-import { invalid } from './invalid-option.ts'
+import { invalid, isFile } from './invalid-option.ts'
 import type { ModelChoice } from './models.ts'
 
 /** Options of the accuracy suite as they were given. */
@@ -38,12 +38,17 @@ export function accuracyFrom(given: Given): AccuracyChoice {
   return {
     kind: 'files',
     model: model.path,
-    qat: qat === undefined ? undefined : existing('--qat', qat),
+    qat: qat === undefined ? undefined : file('--qat', qat),
     data: existing('--data', data),
     preprocess: preprocessFrom(preprocess ?? 'imagenet'),
     classOffset,
     mostPictures,
   }
+}
+
+function file(flag: string, path: string): string {
+  if (isFile(path)) return resolve(path)
+  throw invalid(flag, 'a file that exists', path)
 }
 
 function existing(flag: string, path: string): string {

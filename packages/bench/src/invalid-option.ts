@@ -1,3 +1,4 @@
+import { existsSync, statSync } from 'node:fs'
 import { ConfigError } from '@lowlat/core'
 
 export function invalid(what: string, expected: string, received: string): ConfigError {
@@ -7,4 +8,9 @@ export function invalid(what: string, expected: string, received: string): Confi
     expected,
     received,
   })
+}
+
+/** Whether there is such a file, and no folder of that name. */
+export function isFile(path: string): boolean {
+  return existsSync(path) && statSync(path).isFile()
 }

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs'
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { PlanCache, type TensorInfo } from '@lowlat/core'
+import { PlanCache, stampOf, type TensorInfo } from '@lowlat/core'
 import { describeModel, generateModel, type ModelName } from '@lowlat/onnx'
 import type { ModelFacts } from './subjects/spec.ts'
 
@@ -21,7 +21,7 @@ const OPEN_IMAGE_SIZE = 224
 
 /** Generates the model unless it is in the cache, and reads what subjects have to know of it. @throws ModelError. */
 export async function loadModelFacts(choice: ModelChoice): Promise<ModelFacts> {
-  const path = choice.kind === 'file' ? choice.path : await generatedModel(choice.name)
+  const path = choice.kind === 'file' ? (await stampOf(choice.path)).path : await generatedModel(choice.name)
   const { inputs, outputs } = describeModel(await readFile(path))
   return { path, label: labelOf(choice), inputs, imageSize: imageSizeOf(inputs, outputs) }
 }

@@ -85,6 +85,7 @@ describe('parseCommandLine', () => {
     [['throughput'], /latency, overhead, preprocess, coldstart, accuracy, int8/],
     [['latency', 'overhead'], /or none for all but int8/],
     [['--model', 'no-such.onnx'], /resnet50.*ONNX file that exists.*no-such\.onnx/],
+    [['--model', 'packages'], /ONNX file that exists.*'packages'/],
     [['--backend', 'cpu,'], /cpu, cuda, trt/],
     [['--backend', 'auto'], /cpu, cuda, trt/],
     [['--precision', 'fp64'], /model, fp32, fp16, int8, got 'fp64'/],
@@ -109,6 +110,10 @@ describe('parseCommandLine', () => {
     [['accuracy', '--data', 'packages'], /--model FILE/],
     [['accuracy', '--data', 'packages', '--model', 'tiny'], /generated weights have no accuracy, got 'tiny'/],
     [['accuracy', '--data', 'no-such', '--model', 'package.json'], /--data to be a path that exists, got 'no-such'/],
+    [
+      ['accuracy', '--data', 'packages', '--model', 'package.json', '--qat', 'packages'],
+      /--qat to be a file that exists, got 'packages'/,
+    ],
     [['accuracy', '--qat', 'package.json'], /--qat to be given with --data/],
     [['accuracy', '--preprocess', 'imagenet'], /--preprocess to be given with --data/],
     [['accuracy', '--class-offset', '1'], /--class-offset to be given with --data/],

@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { ConfigError, messageOf, type Precision } from '@lowlat/core'
@@ -6,7 +5,7 @@ import { type ModelName, modelNames } from '@lowlat/onnx'
 import { presetNames } from './accuracy/image-options.ts'
 import type { AccuracyChoice } from './accuracy/task.ts'
 import { accuracyFrom } from './accuracy-options.ts'
-import { invalid } from './invalid-option.ts'
+import { invalid, isFile } from './invalid-option.ts'
 import type { ModelChoice } from './models.ts'
 import { type SuiteName, suiteNames } from './report.ts'
 import { type ScenarioName, scenarioNames, scenarios } from './scenarios/definitions.ts'
@@ -36,7 +35,7 @@ export interface CommandLine {
 export const precisions: readonly Precision[] = ['model', 'fp32', 'fp16', 'int8']
 export const MAX_BATCH = 1024
 export const MAX_SECONDS = 3600
-const MAX_PICTURES = 1_000_000
+export const MAX_PICTURES = 1_000_000
 /** Without int8, whose models take three minutes. */
 const defaultSuites: readonly SuiteName[] = suiteNames.filter((name) => name !== 'int8')
 const int8ModelNames: readonly ModelName[] = modelNames.filter((name) => name !== 'tiny')
@@ -200,7 +199,7 @@ function suitesFrom(positionals: readonly string[]): readonly SuiteName[] {
 function modelFrom(text: string): ModelChoice {
   const name = modelNames.find((known) => known === text)
   if (name) return { kind: 'generated', name }
-  if (existsSync(text)) return { kind: 'file', path: resolve(text) }
+  if (isFile(text)) return { kind: 'file', path: resolve(text) }
   throw invalid('--model', `one of ${modelNames.join(', ')}, or an ONNX file that exists`, text)
 }
 

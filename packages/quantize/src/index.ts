@@ -21,7 +21,7 @@ export {
 } from './fp16/convert.ts'
 export { type Imported, type ImportOptions, importQuantized } from './import/import-quantized.ts'
 export { type FloatLayer, type ImportReport, type QuantizationStyle, textFromImport } from './import/report.ts'
-export type { Rounding } from './import/symmetric.ts'
+export type { Rounding } from './import/rounding.ts'
 export { type TranslateOptions, type Translation, translate } from './import/translate.ts'
 export { type LabelledSample, top1Metric } from './measure/metrics.ts'
 export { OutputError, type OutputErrorReport } from './measure/output-error.ts'

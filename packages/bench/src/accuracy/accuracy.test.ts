@@ -60,6 +60,7 @@ describe('prepareAccuracy', () => {
     ['unknown image options', { preprocess: { sise: 3 } }, 'CONFIG_INVALID', /'sise'/],
     ['classes without a score', { classOffset: 1 }, 'INVALID_ARGUMENT', /from 0 to 15.*got 16/],
     ['a folder that is not there', { data: 'no-such' }, 'INVALID_ARGUMENT', /no-such/],
+    ['a folder as the model', { model: 'packages' }, 'MODEL_NOT_FOUND', /'packages': not a regular file/],
     ['a file that is no model', { model: 'package.json' }, 'MODEL_INVALID', /./],
   ])('refuses %s', async (_, changes, code, message) => {
     const task = prepareAccuracy(choice(changes as Partial<OwnChoice>))

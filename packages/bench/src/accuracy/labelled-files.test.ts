@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { InputError } from '@lowlat/core'
@@ -46,6 +46,22 @@ describe('labelledFiles, from a folder per class', () => {
     expect(new Set([...calibration, ...evaluation].map(({ path }) => path)).size).toBe(40)
   })
 
+  it('follows links to classes and to pictures, and refuses those that lead nowhere', async () => {
+    write(...pictures('set/a', 3), ...pictures('set/c', 3), ...pictures('elsewhere', 3), ...pictures('folder.jpg', 1))
+    const set = join(folder, 'set')
+    symlinkSync(join(folder, 'elsewhere'), join(set, 'b'))
+    symlinkSync(join(folder, 'elsewhere/0.jpg'), join(set, 'c/linked.jpg'))
+    symlinkSync(join(folder, 'folder.jpg'), join(set, 'c/folder.jpg'))
+    expect(await labelsOf(set)).toEqual({ a: 0, b: 1, c: 2 })
+    const { calibration, evaluation } = await labelledFiles(set)
+    const names = [...calibration, ...evaluation].filter(({ label }) => label === 2).map(({ path }) => basename(path))
+    expect(names.sort()).toEqual(['0.jpg', '1.jpg', '2.jpg', 'linked.jpg'])
+
+    symlinkSync(join(folder, 'nowhere'), join(set, 'd'))
+    await expect(labelledFiles(set)).rejects.toThrow(InputError)
+    await expect(labelledFiles(set)).rejects.toThrow(/link '.*set.d' to lead somewhere.*ENOENT/)
+  })
+
   it('calibrates with a hundred pictures at most', async () => {
     write(...pictures('a', 600))
     const { calibration, evaluation } = await labelledFiles(folder)
@@ -68,7 +84,7 @@ describe('labelledFiles, from a table', () => {
 
   it('reads classes and splits, with or without a head', async () => {
     write('a.jpg', 'sub/b.jpg')
-    for (const head of ['', 'file\tclass\tsplit\n']) {
+    for (const head of ['', 'file\tclass\tsplit\n', '\uFEFF', '\uFEFFfile\tclass\tsplit\n']) {
       table(`${head}a.jpg\t7\tcalibration\r\nsub/b.jpg\t3\tevaluation\n\n`)
       expect(await labelledFiles(folder)).toMatchObject({
         calibration: [{ path: join(folder, 'a.jpg'), label: 7 }],
@@ -90,6 +106,7 @@ describe('labelledFiles, from a table', () => {
     ['a.jpg\t1\tcalibration\na.jpg 1', /line 2/],
     ['a.jpg\t1\ttrain', /'calibration' or 'evaluation'/],
     ['a.jpg\t1\tevaluation\tmore', /line 1/],
+    [`a.jpg\t1\n.\t1`, /', which '.*labels\.tsv' lists; it is no file/],
     ['a.jpg\t1\nb.jpg\t1', /b\.jpg', which '.*labels\.tsv' lists/],
     ['a.jpg\t1\na.jpg\t1\tevaluation', /a split in every line/],
     ['a.jpg\t1\tevaluation', /both splits/],

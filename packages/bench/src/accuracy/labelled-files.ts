@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs'
+import { existsSync, type Stats } from 'node:fs'
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { InputError, messageOf } from '@lowlat/core'
@@ -25,26 +25,24 @@ const MOST_CALIBRATION = 100
  * Pictures with their classes: a folder with a folder per class (numbered in the order of their names, or by their names
  * where all of these are numbers), or a table of lines `file<TAB>class[<TAB>split]`, named itself or as `labels.tsv` of
  * its folder, with files relative to it and splits `calibration` and `evaluation`. Without splits every fifth picture
- * calibrates, at most a hundred of them spread evenly, and all others are evaluated on.
+ * calibrates, at most a hundred of them spread evenly, and all others are evaluated on. Symbolic links are followed.
  * @throws InputError INVALID_ARGUMENT naming what is missing or cannot be read.
  */
 export async function labelledFiles(path: string): Promise<LabelledFiles> {
-  const found = await stat(path).catch((cause: unknown) => {
-    throw unusable(`Expected a folder or a table of labelled pictures at '${path}': ${messageOf(cause)}.`, cause)
-  })
+  const found = await statOf(path, `Expected a folder or a table of labelled pictures at '${path}'`)
   if (found.isFile()) return fromTable(path)
   const table = join(path, TABLE)
   return existsSync(table) ? fromTable(table) : divide(await fromFolders(path), path)
 }
 
 async function fromFolders(folder: string): Promise<LabelledFile[]> {
-  const entries = await readdir(folder, { withFileTypes: true })
-  const names = entries.filter((entry) => entry.isDirectory()).map(({ name }) => name)
+  const names = await namesIn(folder, (entry) => entry.isDirectory())
   if (names.length === 0) throw unusable(`Expected folders of pictures, one per class, or ${TABLE} in '${folder}'.`)
   const numbered = names.every((name) => /^\d+$/.test(name))
   const files: LabelledFile[] = []
-  for (const [index, name] of names.sort().entries()) {
-    const pictures = (await readdir(join(folder, name))).filter((file) => PICTURE.test(file)).sort()
+  for (const [index, name] of names.entries()) {
+    const entries = await namesIn(join(folder, name), (entry) => entry.isFile())
+    const pictures = entries.filter((file) => PICTURE.test(file))
     if (pictures.length === 0) throw unusable(`Expected pictures in '${join(folder, name)}', found none.`)
     const label = numbered ? Number(name) : index
     files.push(...pictures.map((file) => ({ path: join(folder, name, file), label })))
@@ -52,12 +50,31 @@ async function fromFolders(folder: string): Promise<LabelledFile[]> {
   return files
 }
 
+/** Sorted. A link is what it leads to; one that leads nowhere is refused, since a class may be missing. */
+async function namesIn(folder: string, isWanted: (entry: Pick<Stats, 'isFile' | 'isDirectory'>) => boolean) {
+  const names: string[] = []
+  for (const entry of await readdir(folder, { withFileTypes: true })) {
+    const path = join(folder, entry.name)
+    const target = entry.isSymbolicLink() ? await statOf(path, `Expected the link '${path}' to lead somewhere`) : entry
+    if (isWanted(target)) names.push(entry.name)
+  }
+  return names.sort()
+}
+
+function statOf(path: string, expectation: string): Promise<Stats> {
+  return stat(path).catch((cause: unknown) => {
+    throw unusable(`${expectation}: ${messageOf(cause)}.`, cause)
+  })
+}
+
 interface TableRow extends LabelledFile {
   readonly split: string | undefined
 }
 
 async function fromTable(path: string): Promise<LabelledFiles> {
-  const lines = (await readFile(path, 'utf8')).split('\n').map((line) => line.replace(/\r$/, ''))
+  // Spreadsheets begin UTF-8 with a byte order mark.
+  const text = (await readFile(path, 'utf8')).replace(/^\uFEFF/, '')
+  const lines = text.split('\n').map((line) => line.replace(/\r$/, ''))
   const rows = lines.flatMap((line, index): TableRow[] => {
     if (line.trim() === '' || (index === 0 && /^file\tclass(\tsplit)?$/.test(line))) return []
     const [file, label, split, ...rest] = line.split('\t')
@@ -70,8 +87,10 @@ async function fromTable(path: string): Promise<LabelledFiles> {
     }
     return [{ path: resolve(dirname(path), file), label: Number(label), split }]
   })
-  const absent = rows.find((row) => !existsSync(row.path))
-  if (absent) throw unusable(`Expected the file '${absent.path}', which '${path}' lists; it does not exist.`)
+  for (const row of rows) {
+    const expectation = `Expected the file '${row.path}', which '${path}' lists`
+    if (!(await statOf(row.path, expectation)).isFile()) throw unusable(`${expectation}; it is no file.`)
+  }
   const undivided = rows.filter(({ split }) => split === undefined)
   if (undivided.length === rows.length) return divide(rows, path)
   if (undivided.length > 0) throw unusable(`Expected a split in every line of '${path}' or in none.`)

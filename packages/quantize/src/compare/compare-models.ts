@@ -1,5 +1,19 @@
-import { type Backend, createSession, InputError, type Session, sameShape, type Tensor } from '@lowlat/core'
+import {
+  type Backend,
+  checkArgument,
+  checkOptions,
+  createSession,
+  functionRule,
+  InputError,
+  invalidConfig,
+  type RulesFor,
+  type Session,
+  sameShape,
+  signalRule,
+  type Tensor,
+} from '@lowlat/core'
 import { cloneGraph, exposeValues, type Graph, inferTypes, onnxFromGraph } from '@lowlat/onnx'
+import { graphRule, isObject } from '../argument-rules.ts'
 import { SampleReader, type Samples } from '../samples.ts'
 import { matchValues, type ValuePair } from './match-values.ts'
 import { type ErrorReport, ValueError } from './value-error.ts'
@@ -25,13 +39,30 @@ export interface Comparison {
   readonly values: readonly ComparedValue[]
 }
 
+const rules: RulesFor<CompareOptions> = {
+  values: {
+    expected: "'auto', or a list of pairs { a, b }, each the name of a value",
+    accepts: (value) =>
+      value === 'auto' ||
+      (Array.isArray(value) &&
+        value.every((pair) => isObject(pair) && typeof pair.a === 'string' && typeof pair.b === 'string')),
+  },
+  backend: {
+    expected: 'the name of a backend or a Backend value',
+    accepts: (value) => typeof value === 'string' || isObject(value),
+  },
+  signal: signalRule,
+  onSample: functionRule,
+}
+
 /**
  * Runs two models, for example a float model and what became of it, on the same samples, and compares them value by
  * value: where the signal-to-noise ratio drops, accuracy is lost. Holds the values of one sample at a time.
  *
  * Values in between become outputs for it, so that a backend may fuse less than otherwise.
- * @throws InputError INVALID_ARGUMENT where no value inside matches or there are no samples, OUTPUT_UNKNOWN for pairs
- * that a model does not have, INPUT_SHAPE for values of different shapes; errors of the backend.
+ * @throws InputError INVALID_ARGUMENT for what is no graph, where no value inside matches or there are no samples,
+ * OUTPUT_UNKNOWN for pairs that a model does not have, INPUT_SHAPE for values of different shapes; ConfigError
+ * CONFIG_INVALID; errors of the backend.
  */
 export async function compareModels(
   a: Graph,
@@ -39,6 +70,9 @@ export async function compareModels(
   samples: Samples,
   options: CompareOptions = {},
 ): Promise<Comparison> {
+  checkArgument('a', a, graphRule)
+  checkArgument('b', b, graphRule)
+  checkOptions('options of compareModels', options, rules, invalidConfig)
   const { values = 'auto', signal, onSample } = options
   const [first, second] = [withTypes(a), withTypes(b)]
   const pairs = values === 'auto' ? matchValues(first, second) : values

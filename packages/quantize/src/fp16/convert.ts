@@ -1,5 +1,7 @@
-import { dtypes, Tensor } from '@lowlat/core'
+import { booleanRule, checkArgument, checkOptions, dtypes, invalidConfig, type RulesFor, Tensor } from '@lowlat/core'
 import { cloneGraph, type Graph, Initializer, inferTypes, type Node, runPasses, type Value } from '@lowlat/onnx'
+import { graphRule, nameListRule } from '../argument-rules.ts'
+import { CalibrationTable } from '../calibrate/table.ts'
 import { islandsOf } from './islands.ts'
 import { isFloat32, type KeepOptions, Kept } from './keep-float32.ts'
 import { staysFloat32 } from './operators.ts'
@@ -29,15 +31,25 @@ export interface Float16Model {
   readonly report: Float16Report
 }
 
+const rules: RulesFor<Float16Options> = {
+  keepIo: booleanRule,
+  keepFloat32: nameListRule,
+  convert: nameListRule,
+  ranges: { expected: 'a CalibrationTable', accepts: (value) => value instanceof CalibrationTable },
+}
+
 /**
  * A model whose weights and activations are float16 where that is safe. Operators that may overflow stay in float32, as
  * do layers with constants that float16 cannot hold, arithmetic on sizes and positions, and whatever computes on
  * integers: a partly quantized model gets float16 in its float part, and its Q/DQ pairs with their scales stay. Casts
  * stand only where the types change, one per value; in float32 surroundings nothing is converted unless it holds a heavy
  * operator. Inside If, Loop and Scan the same holds; what goes in and out of them is float32.
- * @throws InputError INVALID_ARGUMENT for names in `keepFloat32` that the model does not have; ModelError MODEL_INVALID.
+ * @throws InputError INVALID_ARGUMENT for what is no graph, and for names in `keepFloat32` that the model does not have;
+ * ConfigError CONFIG_INVALID; ModelError MODEL_INVALID.
  */
 export function convertToFloat16(source: Graph, options: Float16Options = {}): Float16Model {
+  checkArgument('source', source, graphRule)
+  checkOptions('options of convertToFloat16', options, rules, invalidConfig)
   const { keepIo = true } = options
   const graph = cloneGraph(source)
   runPasses(graph)

@@ -1,25 +1,32 @@
 import { Tensor } from '@lowlat/core'
-import { evaluateNode, type Graph, type Value } from '@lowlat/onnx'
+import { evaluateNode, type Graph, type Node, type Value } from '@lowlat/onnx'
+import { fusedOutput } from '../graph/fused-output.ts'
 import { roundHalfEven } from '../weights/channel-scale.ts'
 import { type Layer, layersOf } from './layer.ts'
-import { isDequantize, quantizationOf } from './linear-quantization.ts'
+import { activationQuantization, isDequantize, isQuantize, quantizationOf, readersOf } from './linear-quantization.ts'
+import type { Rounding } from './rounding.ts'
 
 const LARGEST = 2 ** 31 - 1
-/** Scales of the model and products computed anew differ by rounding alone: half a step of the largest int32 or less. */
-const SAME_SCALE = 2 ** -22
+/** Products of float32 that are computed anew differ by rounding alone: twice in a scale, once more in a bias. */
+const SAME = 2 ** -22
 
 /**
  * Biases of integer layers as int32 behind DequantizeLinear, with scale input * weight: what kernels add to their sums.
  * One that int32 does not hold stays as it is.
+ * @returns those that are no multiples of that scale, and so are rounded to the nearest.
  */
-export function storeBiasesAsIntegers(graph: Graph): void {
+export function storeBiasesAsIntegers(graph: Graph): Rounding[] {
+  const rounded: Rounding[] = []
   for (const layer of layersOf(graph)) {
     const { node, bias } = layer
     const scales = bias && sumScales(layer)
     if (!scales || hasScales(bias, scales)) continue
     const floats = floatsOf(bias)
     if (floats?.shape.length !== 1 || (scales.length > 1 && floats.size !== scales.length)) continue
-    const steps = floats.toFloat32().map((value, i) => roundHalfEven(value / scales[scales.length === 1 ? 0 : i]!))
+    const values = floats.toFloat32()
+    const scaleAt = (channel: number) => scales[scales.length === 1 ? 0 : channel]!
+    // As float64: float32 does not hold every int32.
+    const steps = Array.from(values, (value, i) => roundHalfEven(value / scaleAt(i)))
     if (!steps.every((value) => Math.abs(value) <= LARGEST)) continue
     const constant = (suffix: string, tensor: Tensor) =>
       graph.addInitializer(graph.uniqueName(`${bias.name}.${suffix}`), tensor)
@@ -34,7 +41,29 @@ export function storeBiasesAsIntegers(graph: Graph): void {
     dequantize.outputs[0]!.elementType = 'float32'
     dequantize.outputs[0]!.shape = floats.shape
     node.setInput(2, dequantize.outputs[0])
+    const worstError = steps.reduce((most, step, i) => {
+      const error = Math.abs(step * scaleAt(i) - values[i]!)
+      return error <= SAME * Math.abs(values[i]!) ? most : Math.max(most, error)
+    }, 0)
+    if (worstError > 0) rounded.push({ kind: 'bias', ...sourceOf(bias), worstError, step: outputStep(node) })
   }
+  return rounded
+}
+
+/** Name and type of the constant that a bias is. */
+function sourceOf(bias: Value): Pick<Rounding, 'value' | 'from'> {
+  const [integers] = bias.producer?.inputs ?? []
+  if (!integers) return { value: bias.name, from: 'float32' }
+  return { value: integers.name, from: `${integers.initializer?.elementType} of another scale` }
+}
+
+/** The smallest step that the output of a layer is quantized to; undefined where somebody reads it as floats. */
+function outputStep(node: Node): number | undefined {
+  const readers = readersOf(fusedOutput(node)!)
+  if (!readers?.length || !readers.every(isQuantize)) return undefined
+  const scales = readers.map((reader) => activationQuantization(reader)?.scales[0] ?? Number.NaN)
+  const least = Math.min(...scales)
+  return Number.isNaN(least) ? undefined : least
 }
 
 /** Biases of layers as float constants. */
@@ -58,7 +87,7 @@ function sumScales({ node, input, weight, axis }: Layer): Float32Array | undefin
 function hasScales(bias: Value, wanted: Float32Array): boolean {
   const known = isDequantize(bias.producer) ? quantizationOf(bias.producer) : undefined
   if (known?.dtype !== 'int32' || known.scales.length !== wanted.length) return false
-  return known.scales.every((scale, i) => Math.abs(scale - wanted[i]!) <= SAME_SCALE * wanted[i]!)
+  return known.scales.every((scale, i) => Math.abs(scale - wanted[i]!) <= SAME * wanted[i]!)
 }
 
 /** A constant bias, whatever it is stored as. */

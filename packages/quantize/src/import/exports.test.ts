@@ -38,16 +38,26 @@ const between = (a: Float32Array, b: Float32Array) => largest(a.map((value, i) =
 
 describe('models as their tools export them', () => {
   it.each([
-    { name: 'fx-ptq', style: 'integer-weights', activation: 'uint8', convolutions: 4, perChannel: 0 },
-    { name: 'fx-qat', style: 'float-weights', activation: 'uint8', convolutions: 4, perChannel: 1 },
-    { name: 'pt2e', style: 'integer-weights', activation: 'uint8', convolutions: 1, perChannel: 1 },
-    { name: 'ort-qdq-s8s8', style: 'integer-weights', activation: 'int8', convolutions: 4, perChannel: 1 },
-    { name: 'ort-qoperator', style: 'integer-operators', activation: 'uint8', convolutions: 4, perChannel: 1 },
+    { name: 'fx-ptq', style: 'integer-weights', activation: 'uint8', convolutions: 4, perChannel: 0, biases: 0 },
+    { name: 'fx-qat', style: 'float-weights', activation: 'uint8', convolutions: 4, perChannel: 1, biases: 5 },
+    { name: 'pt2e', style: 'integer-weights', activation: 'uint8', convolutions: 1, perChannel: 1, biases: 2 },
+    { name: 'ort-qdq-s8s8', style: 'integer-weights', activation: 'int8', convolutions: 4, perChannel: 1, biases: 0 },
+    {
+      name: 'ort-qoperator',
+      style: 'integer-operators',
+      activation: 'uint8',
+      convolutions: 4,
+      perChannel: 1,
+      biases: 0,
+    },
   ])('$name computes the same, with every layer on integers', async ({ name, convolutions, ...expected }) => {
     const source = await exported(name)
     const { graph, report } = importQuantized(source)
-    const { style, activation, perChannel } = expected
-    expect(report).toMatchObject({ style, floatLayers: [], otherOperators: [], rounded: [], perChannel })
+    const { style, activation, perChannel, biases } = expected
+    expect(report).toMatchObject({ style, floatLayers: [], otherOperators: [], perChannel })
+    // Those that the file has as floats.
+    expect(report.rounded.map(({ kind }) => kind)).toEqual(new Array(biases).fill('bias'))
+    for (const { worstError, step } of report.rounded) expect(worstError).toBeLessThan(0.01 * step!)
     expect(report.layers).toBe(convolutions + 1)
     expect(report.activationTypes[0]).toContain(activation)
     if (name.startsWith('ort')) expect(report.producer).toContain('onnx.quantize')

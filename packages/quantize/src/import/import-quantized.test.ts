@@ -164,6 +164,7 @@ describe('importQuantized', () => {
       perChannel: 1,
       layers: 2,
       floatLayers: [],
+      rounded: [],
     })
     expect(await stepsBetween(source, graph, 0.02)).toBeLessThan(1.01)
     await expectIntegerThroughout(graph)
@@ -186,6 +187,53 @@ describe('importQuantized', () => {
     const operators = await plain.operatorsRun(graph, image)
     expect(operators.get('QLinearConv')).toBe(2)
     expect(operators.get('QLinearAdd')).toBe(1)
+  })
+
+  it('reports the biases that it rounded to int32, by how much, and none that are exact', async () => {
+    // Steps of the sums are 0.02 * 0.004; the second bias is stored on a scale of its own.
+    const step = Math.fround(0.02 * 0.004)
+    const model = (values: number[], ownScale: number) => {
+      const g = new QuantizedBuilder({ opset: 13 })
+      const layer = (x: Value, channels: number, bias: Value) => {
+        const integers = g.randomIntegers('weight', 'int8', [2, channels, 3, 3], -127, 127)
+        const scales = [g.scalar('scale', 'float32', 0.004), g.scalar('zeroPoint', 'int8', 0)]
+        return g.op('Conv', [x, g.op('DequantizeLinear', [integers, ...scales]), bias], attributes)
+      }
+      const x = g.fake(g.input('image', 'float32', ['batch', 3, 8, 8]), 0.02, 128, 'uint8')
+      const first = g.fake(layer(x, 3, g.floats('float', values)), 0.02, 128, 'uint8')
+      const integers = g.integers('integers', 'int32', [2], [3, -5])
+      const own = g.op('DequantizeLinear', [integers, g.scalar('own', 'float32', ownScale)])
+      g.output('y', layer(first, 2, own), 'float32', ['batch', 2, 8, 8])
+      return g.graph
+    }
+    expect(importQuantized(model([7 * step, -9 * step], 4 * step)).report.rounded).toEqual([])
+
+    const source = model([7.25 * step, -9 * step], 0.5 * step)
+    const { graph, report } = importQuantized(source)
+    expect(report.rounded).toEqual([
+      {
+        kind: 'bias',
+        value: 'float',
+        from: 'float32',
+        worstError: expect.closeTo(0.25 * step, 9),
+        step: Math.fround(0.02),
+      },
+      {
+        kind: 'bias',
+        value: 'integers',
+        from: 'int32 of another scale',
+        worstError: expect.closeTo(0.5 * step, 9),
+        step: undefined,
+      },
+    ])
+    expect(textFromImport(report)).toContain(
+      'rounded: bias float (float32): by up to 0.0000200, 0.0010 steps of the output',
+    )
+    expect(textFromImport(report)).toMatch(/bias integers \(int32 of another scale\): by up to 0\.0000400$/m)
+    expect(importQuantized(source, { target: 'trt' }).report.rounded).toEqual([])
+    const bias = (name: string) =>
+      graph.nodes.find(({ inputs }) => inputs[0]?.name.startsWith(`${name}`) && inputs[0].elementType === 'int32')
+    expect(bias('float')!.inputs[0]!.initializer!.tensor.data).toEqual(Int32Array.of(7, -9))
   })
 
   it('folds BatchNormalization that training left behind a layer into scales and bias', async () => {
@@ -223,7 +271,7 @@ describe('importQuantized', () => {
   it('moves weights of TFLite to int8 on the CPU, exactly', async () => {
     const source = tflite(140, [0, 255])
     const { graph, report } = importQuantized(source)
-    expect(report).toMatchObject({ weightTypes: ['uint8'], perChannel: 0, floatLayers: [] })
+    expect(report).toMatchObject({ weightTypes: ['uint8'], perChannel: 0, floatLayers: [], rounded: [] })
     expect(await stepsBetween(source, graph, 0.03)).toBeLessThan(1.01)
     await expectIntegerThroughout(graph)
     expect(integerTypes(graph)).toEqual(new Set(['uint8', 'int8', 'int32']))
@@ -254,7 +302,7 @@ describe('importQuantized', () => {
     for (const { worstError, step } of report.rounded) {
       expect(worstError).toBeGreaterThan(0)
       // Half the levels at most: one step of the old grid.
-      expect(worstError).toBeLessThanOrEqual(step * 1.01)
+      expect(worstError).toBeLessThanOrEqual(step! * 1.01)
     }
     expect(graph.nodes.filter((node) => node.opType === 'Relu')).toHaveLength(1)
     expect(await stepsBetween(source, graph, 0.03)).toBeLessThan(8)
@@ -272,7 +320,13 @@ describe('importQuantized', () => {
   it('expands integer operators, and what moves integers in between', async () => {
     const source = integerOperators()
     const { graph, report } = importQuantized(source)
-    expect(report).toMatchObject({ style: 'integer-operators', layers: 3, floatLayers: [], otherOperators: [] })
+    expect(report).toMatchObject({
+      style: 'integer-operators',
+      layers: 3,
+      floatLayers: [],
+      otherOperators: [],
+      rounded: [],
+    })
     expect(graph.nodes.map((node) => node.domain)).toEqual(graph.nodes.map(() => ''))
     expect(await stepsBetween(source, graph, 0.02)).toBeLessThan(1.01)
     await expectIntegerThroughout(graph)

@@ -61,7 +61,7 @@ describe.skipIf(missing)(`quantized models of others${missing ? ` (${missing})` 
     const samples = noise([1, 3, 224, 224], -1, 1)
     const { graph, report } = importQuantized(source, { target: 'trt', allowRounding: true })
     expect(report.rounded.length).toBeGreaterThan(100)
-    for (const { worstError, step } of report.rounded) expect(worstError).toBeLessThanOrEqual(1.01 * step)
+    for (const { worstError, step } of report.rounded) expect(worstError).toBeLessThanOrEqual(1.01 * step!)
     expect((await errorBetween(source, graph, samples)).cosine).toBeGreaterThan(0.9)
   })
 })

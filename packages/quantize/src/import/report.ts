@@ -2,7 +2,7 @@ import type { Graph, Initializer, Node, Value } from '@lowlat/onnx'
 import { fusedOutput } from '../graph/fused-output.ts'
 import { type Layer, layersOf } from './layer.ts'
 import { isDequantize, isQuantize, quantizationOf, readersOf } from './linear-quantization.ts'
-import type { Rounding } from './symmetric.ts'
+import type { Rounding } from './rounding.ts'
 
 /**
  * How the file says what is quantized:
@@ -35,7 +35,7 @@ export interface ImportReport {
   readonly floatLayers: readonly FloatLayer[]
   /** Integer operators that stay as they are: dynamic quantization, and parameters that are computed. */
   readonly otherOperators: readonly string[]
-  /** What the translation to the target had to round. */
+  /** What the translation to the target had to round: see {@link translate}. */
   readonly rounded: readonly Rounding[]
 }
 
@@ -124,7 +124,7 @@ export function textFromImport(report: ImportReport): string {
     ...(otherOperators.length > 0 ? [`left as it is   ${[...new Set(otherOperators)].join(', ')}`] : []),
     ...rounded.map(
       ({ kind, value, from, worstError, step }) =>
-        `  rounded: ${kind} ${value} (${from}): by up to ${worstError.toPrecision(3)}, ${(worstError / step).toFixed(2)} steps`,
+        `  rounded: ${kind} ${value} (${from}): by up to ${worstError.toPrecision(3)}${step ? `, ${(worstError / step).toPrecision(2)} steps${kind === 'bias' ? ' of the output' : ''}` : ''}`,
     ),
   ].join('\n')
 }

@@ -14,19 +14,7 @@ import {
   readersOf,
   setQuantization,
 } from './linear-quantization.ts'
-
-/** What had to be rounded to symmetric int8, and how far its values can move by that. */
-export interface Rounding {
-  readonly kind: 'activation' | 'weight'
-  /** The real value that is quantized, or the integers of the weight. */
-  readonly value: string
-  /** As the model has it: 'uint8, zero point 0'. */
-  readonly from: string
-  /** Largest distance between a value before and after. */
-  readonly worstError: number
-  /** One step of the model's integers, to compare with. */
-  readonly step: number
-}
+import type { Rounding } from './rounding.ts'
 
 const symmetric = levelsOf({ dtype: 'int8', symmetric: true }, 0)
 
