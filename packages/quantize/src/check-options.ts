@@ -46,6 +46,7 @@ const rules: RulesFor<QuantizeOptions> = {
     expected: '{ nodes?, values? }, each a list of names',
     accepts: (value) =>
       isObject(value) &&
+      !Array.isArray(value) &&
       Object.entries(value).every(
         ([key, names]) =>
           ['nodes', 'values'].includes(key) &&
@@ -64,7 +65,16 @@ const rules: RulesFor<QuantizeOptions> = {
 /** @throws ConfigError CONFIG_INVALID for unknown options, and for options of another kind. */
 export function checkQuantizeOptions(options: unknown): asserts options is QuantizeOptions {
   checkOptions('options of quantize', options, rules, invalidConfig)
-  if ((options as QuantizeOptions).samples !== undefined) return
+  const { samples, metric, maxDrop } = options as QuantizeOptions
+  if (metric !== undefined && maxDrop === undefined) {
+    throw invalidConfig(
+      `Expected maxDrop beside the metric '${metric.name}', got none.`,
+      'Pass maxDrop, how much of the metric may be lost (0.01 for one point of a share), or leave the metric out.',
+      'a number, at least 0',
+      undefined,
+    )
+  }
+  if (samples !== undefined) return
   const { expected } = rules.samples
   throw invalidConfig(
     `Expected ${expected} as samples, got none.`,

@@ -36,7 +36,7 @@ export interface QuantizeOptions {
    * that does not suffice, ACCURACY_NOT_REACHED.
    */
   readonly maxDrop?: number | undefined
-  /** What `maxDrop` is about; default: the cosine of the outputs with those of the float model. */
+  /** What `maxDrop` is about, without which it is refused; default: the cosine of the outputs with those of the float model. */
   readonly metric?: Metric | undefined
   /**
    * Signal to noise of the outputs on the samples, in dB, up to which the fewest, most sensitive parts stay in float (a

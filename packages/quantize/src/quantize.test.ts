@@ -4,7 +4,8 @@ import { createRandom, type Graph, GraphBuilder, onnxFromGraph, type Value } fro
 import { describe, expect, it } from 'vitest'
 import { CalibrationTable } from './calibrate/table.ts'
 import type { QuantizeEvent, QuantizeOptions } from './options.ts'
-import { quantize } from './quantize.ts'
+import { quantize, sensitivity } from './quantize.ts'
+import { compareSpeed } from './speed.ts'
 
 const backend = createBackend()
 const random = createRandom(9)
@@ -249,6 +250,8 @@ describe('quantize', () => {
     [{ samples: 5 }, /iterable/],
     [{ samples: undefined }, /samples/],
     [{ keepFloat: { layers: [] } }, /keepFloat/],
+    [{ keepFloat: [] }, /keepFloat/],
+    [{ metric: { name: 'top-1', evaluate: async () => 1 } }, /maxDrop/],
     [{ leastSqnrDb: '20' }, /decibels/],
     [{ floatParts: 'bf16' }, /'fp16'/],
   ])('refuses the option %j', async (wrong, message) => {
@@ -267,11 +270,41 @@ describe('quantize', () => {
     await expect(quantize(g.graph, options)).rejects.toSatisfy((error) => isLowlatError(error, 'MODEL_UNSUPPORTED'))
   })
 
-  it('stops at the signal', async () => {
+  it('refuses to measure without rows, also where a calibration was handed in', async () => {
+    const { calibration } = await quantize(graph, { ...options, recovery: 'none', method: 'minmax' })
+    const empty = new Tensor('float32', [0, 3, 12, 12], new Float32Array(0))
+    for (const make of [quantize, sensitivity]) {
+      for (const wrong of [{ samples: [], calibration }, { samples: [empty], calibration }, { samples: [empty] }]) {
+        await expect(make(graph, { ...options, ...wrong })).rejects.toSatisfy(
+          (error) => isLowlatError(error, 'INVALID_ARGUMENT') && /samples/.test(error.message),
+        )
+      }
+    }
+  }, 60_000)
+
+  it.each([['many'], [undefined], [Number.NaN]])('refuses %s from a metric', async (value) => {
+    const metric = { name: 'odd', evaluate: async () => value as number }
+    const plain = { ...options, recovery: 'none', method: 'minmax', weights: 'mse' } as const
+    await expect(quantize(graph, { ...plain, metric, maxDrop: 0.1 })).rejects.toSatisfy(
+      (error) => isLowlatError(error, 'INVALID_ARGUMENT') && /'odd'/.test(error.message),
+    )
+  })
+
+  it.each(['calibrate', 'search', 'sensitivity', 'gate'] as const)('stops at the signal during %s', async (phase) => {
     const controller = new AbortController()
-    const onProgress = () => controller.abort()
-    await expect(quantize(graph, { ...options, onProgress, signal: controller.signal })).rejects.toSatisfy(
-      (error) => error instanceof Error && error.name === 'AbortError',
+    const onProgress = (event: QuantizeEvent) => {
+      if (event.phase === phase) controller.abort()
+    }
+    const plain = { ...options, recovery: 'none', method: 'minmax', weights: 'auto', leastSqnrDb: 100 } as const
+    await expect(quantize(graph, { ...plain, onProgress, signal: controller.signal })).rejects.toSatisfy(
+      (error) => isLowlatError(error, 'ABORTED') && error.name === 'AbortError',
+    )
+  })
+
+  it('stops the comparison of speeds at the signal', async () => {
+    const signal = AbortSignal.abort()
+    await expect(compareSpeed(graph, graph, samples[0]!, { backend, signal })).rejects.toSatisfy((error) =>
+      isLowlatError(error, 'ABORTED'),
     )
   })
 })

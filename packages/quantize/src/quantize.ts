@@ -1,6 +1,6 @@
-import { createSession, type Feeds, type Fetches, InputError, ModelError } from '@lowlat/core'
+import { createSession, describeValue, InputError, ModelError } from '@lowlat/core'
 import { Graph, graphFromFile, graphFromOnnx, onnxFromGraph } from '@lowlat/onnx'
-import { collectStatistics } from './calibrate/collect.ts'
+import { collectStatistics, noSamples } from './calibrate/collect.ts'
 import type { CalibrationTable } from './calibrate/table.ts'
 import { checkQuantizeOptions } from './check-options.ts'
 import { type BaseModel, equalizedModel } from './choose/base-model.ts'
@@ -15,7 +15,7 @@ import { prepareGraph } from './graph/prepare.ts'
 import { HybridModels } from './hybrid.ts'
 import { insertQdq } from './insert/insert-qdq.ts'
 import type { OutputErrorReport } from './measure/output-error.ts'
-import type { QuantizeOptions, QuantizeReport } from './options.ts'
+import type { Metric, QuantizeOptions, QuantizeReport } from './options.ts'
 import { leaveRemainder, type Remainder } from './remainder.ts'
 import { SampleReader } from './samples.ts'
 import { measureSensitivity, type Sensitivity } from './sensitivity/sensitivity.ts'
@@ -161,12 +161,16 @@ class Quantization {
     const wanted = new Set([sites, ...all].flatMap(valuesOf))
     if (calibration) {
       await this.#reader.keep()
-      return calibration
+      if (this.#reader.kept.length === 0) throw noSamples('none')
     }
-    return collectStatistics(this.#graph, [...wanted], this.#reader.read(), {
-      ...this.#run,
-      onSample: (completed) => onProgress?.({ phase: 'calibrate', completed }),
-    })
+    const table =
+      calibration ??
+      (await collectStatistics(this.#graph, [...wanted], this.#reader.read(), {
+        ...this.#run,
+        onSample: (completed) => onProgress?.({ phase: 'calibrate', completed }),
+      }))
+    if (!this.#reader.kept.some(this.#reader.rowsOf)) throw noSamples('batches without rows')
+    return table
   }
 
   /** Undefined also where the table holds more than the samples at hand can tell, see {@link equalizedModel}. */
@@ -240,7 +244,7 @@ class Quantization {
       metric: metric?.name ?? 'cosine',
       maxDrop,
       evaluate: async (quantized) => {
-        if (metric) return this.#withRun(quantized ?? this.#graph, (run) => metric.evaluate(run))
+        if (metric) return this.#evaluate(metric, quantized ?? this.#graph)
         return quantized ? (await (await this.#evaluator()).errorOf(quantized)).cosine : 1
       },
       build: async (floats) => models.build(floats),
@@ -285,9 +289,17 @@ class Quantization {
     })
   }
 
-  async #withRun<T>(graph: Graph, use: (run: (feeds: Feeds) => Promise<Fetches>) => Promise<T>): Promise<T> {
+  async #evaluate(metric: Metric, graph: Graph): Promise<number> {
+    const { signal } = this.#run
     await using session = await createSession(onnxFromGraph(graph), { ...this.#run, cache: false, warmup: false })
-    return await use((feeds) => session.run(feeds))
+    const value: unknown = await metric.evaluate((feeds) => session.run(feeds, signal ? { signal } : {}))
+    if (typeof value === 'number' && Number.isFinite(value)) return value
+    throw new InputError('INVALID_ARGUMENT', {
+      message: `Expected a finite number from the metric '${metric.name}', got ${describeValue(value)}.`,
+      remedy: 'Return how good the model is from evaluate, higher is better.',
+      received: value,
+      details: { metric: metric.name },
+    })
   }
 
   /** Measured where the model will run on what it was quantized with; on other targets only they can tell. */
@@ -295,7 +307,7 @@ class Quantization {
     const { backend } = this.#run
     const name = typeof backend === 'string' ? backend : backend.name
     if (name !== this.#recipe.target) return undefined
-    const speed = await compareSpeed(this.#graph, quantized, this.#reader.kept[0]!, backend)
+    const speed = await compareSpeed(this.#graph, quantized, this.#reader.kept.find(this.#reader.rowsOf)!, this.#run)
     this.#options.onProgress?.({ phase: 'speed', ...speed })
     if (speed.speedup < LEAST_SPEEDUP) {
       this.#warn(

@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { type Backend, createSession, type Feeds, InputError, isLowlatError, type Tensor } from '@lowlat/core'
 import { cloneGraph, exposeValues, type Graph, inferTypes, onnxFromGraph } from '@lowlat/onnx'
+import { throwIfAborted } from '../aborted.ts'
 import { Histogram } from '../observe/histogram.ts'
 import { CalibrationTable } from './table.ts'
 
@@ -64,7 +65,7 @@ export async function visitValues(
   let running: Promise<void> = Promise.resolve()
   let visited: Promise<void> = Promise.resolve()
   for await (const feeds of samples) {
-    signal?.throwIfAborted()
+    throwIfAborted(signal)
     await running
     const sample = count++
     const fetches = session.run(feeds, { outputs, ...(signal && { signal }) })
@@ -82,10 +83,14 @@ export async function visitValues(
   await running
   await visited
   if (count > 0) return count
-  throw new InputError('INVALID_ARGUMENT', {
-    message: 'Expected samples to calibrate with, got none.',
+  throw noSamples('none')
+}
+
+export function noSamples(received: string): InputError {
+  return new InputError('INVALID_ARGUMENT', {
+    message: `Expected samples to calibrate and to measure with, got ${received}.`,
     remedy: 'Pass a hundred typical inputs, preprocessed as in production.',
-    received: 0,
+    received,
   })
 }
 

@@ -1,4 +1,5 @@
 import type { Feeds } from '@lowlat/core'
+import { throwIfAborted } from '../aborted.ts'
 import { visitValues } from '../calibrate/collect.ts'
 import { foldableValues } from '../fold/zero-points.ts'
 import { insertQdq } from '../insert/insert-qdq.ts'
@@ -143,7 +144,7 @@ class Search {
 
   async #try(choice: Choice, changes: Changes = {}): Promise<void> {
     const { sites, recipe, evaluator, onTrial, run } = this.#task
-    run.signal?.throwIfAborted()
+    throwIfAborted(run.signal)
     const base = changes.base ?? this.#base
     const { weights = this.#weightsOf(choice.weights, base), biases = new Map() } = changes
     const foldable = choice.foldedZeroPoints ? this.#foldable : new Set<string>()

@@ -1,4 +1,5 @@
 import type { Feeds, Fetches } from '@lowlat/core'
+import { throwIfAborted } from '../aborted.ts'
 import { groupsOf } from '../groups.ts'
 import { OutputError, type OutputErrorReport } from '../measure/output-error.ts'
 import { firstRows } from '../rows.ts'
@@ -44,14 +45,17 @@ export async function measureSensitivity(task: SensitivityTask): Promise<Sensiti
   const { simulation, rowsOf, onStep, signal } = task
   const samples = firstRows(task.samples, rowsOf, ROWS_TO_MEASURE).map(({ feeds }) => feeds)
   const reference: Fetches[] = []
-  for (const feeds of samples) reference.push(await simulation.run(feeds, nothing))
+  for (const feeds of samples) {
+    throwIfAborted(signal)
+    reference.push(await simulation.run(feeds, nothing))
+  }
   const parts = partsOf(task)
   const total = parts.length + Math.min(MEASURED_FULLY, parts.length)
   let completed = 0
   const measure = async (part: Part, most: number): Promise<Sensitivity & { part: Part }> => {
     const error = new OutputError()
     for (const [sample, { feeds, rows }] of firstRows(samples, rowsOf, most).entries()) {
-      signal?.throwIfAborted()
+      throwIfAborted(signal)
       error.add(reference[sample]!, await simulation.run(feeds, part.setting), rows)
     }
     onStep?.(++completed, total)
