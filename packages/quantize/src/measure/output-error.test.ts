@@ -53,6 +53,7 @@ describe('OutputError', () => {
     const report = compare({ y: of([2], 3, 4), z: of([2], 0, 0) }, { y: of([2], 3, 4), z: of([2], 0.5, 0) })
     // The mean square of y is 12.5.
     expect(report.relativeError).toBeCloseTo(0.25 / (2 * 12.5) / 2, 12)
+    expect(report.cosine).toBeCloseTo(1, 12)
     expect(compare({ y: of([1], 1), z: of([1], 0) }, { y: of([1], 1), z: of([1], 0) }).relativeError).toBe(0)
   })
 

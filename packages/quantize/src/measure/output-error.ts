@@ -63,7 +63,7 @@ export class OutputError {
     return {
       relativeError,
       sqnrDb: -10 * Math.log10(relativeError),
-      cosine: Math.min(1, ...compared.map(cosineOf)),
+      cosine: Math.min(1, ...compared.map((sums) => cosineOf(sums, meanSquare > 0))),
       agreement: this.#rows > 0 ? this.#equalRows / this.#rows : undefined,
       elements: compared.reduce((sum, { count }) => sum + count, 0),
     }
@@ -118,8 +118,9 @@ function meanSquareOf(sums: readonly Sums[]): number {
   return sums.reduce((sum, { signal, count }) => sum + signal / count, 0) / Math.max(1, sums.length)
 }
 
-function cosineOf({ signal, noise, product, other }: Sums): number {
+/** An output of zeros has no direction: beside others it says nothing. */
+function cosineOf({ signal, noise, product, other }: Sums, besideOthers: boolean): number {
   if (noise === Number.POSITIVE_INFINITY) return 0
-  if (signal === 0) return other === 0 ? 1 : 0
+  if (signal === 0) return other === 0 || besideOthers ? 1 : 0
   return other === 0 ? 0 : product / Math.sqrt(signal * other)
 }
