@@ -16,7 +16,7 @@ import type { Load, SessionSpec, Subject } from './spec.ts'
 import { checksum, shapeOf, syntheticInputs } from './synthetic.ts'
 
 /** Open-loop arrivals pile up behind a stall; the bench measures that rather than being refused. */
-const MAX_QUEUE = 16_384
+export const MAX_QUEUE = 16_384
 
 /** @throws LowlatError when the backend, the precision or the model cannot be had here. */
 export async function createLowlat(load: Load, spec: SessionSpec): Promise<Subject> {

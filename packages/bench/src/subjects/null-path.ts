@@ -1,4 +1,5 @@
 import { type Backend, createSession, type Engine, Tensor, type TensorInfo } from '@lowlat/core'
+import { MAX_QUEUE } from './lowlat.ts'
 import type { Subject } from './spec.ts'
 
 const info: TensorInfo = { name: 'x', dtype: 'float32', shape: [1, 8] }
@@ -30,7 +31,7 @@ const feeds = { x: Tensor.zeros('float32', [1, 8]) }
 
 /** A request through a session whose backend computes nothing. */
 export async function createNullSession(): Promise<Subject> {
-  const session = await createSession(new Uint8Array(1), { backend: echoBackend, cache: false })
+  const session = await createSession(new Uint8Array(1), { backend: echoBackend, cache: false, maxQueue: MAX_QUEUE })
   return { run: async () => (await session.run(feeds)).x!.size, dispose: () => session.dispose() }
 }
 
