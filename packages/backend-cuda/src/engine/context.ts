@@ -63,6 +63,11 @@ export class CudaExecutionContext implements ExecutionContext {
     const inputShapes = Object.fromEntries([...values].map(([name, { shape }]) => [name, shape]))
     const lease = await this.#engine.acquire(key, { inputShapes, outputs })
     await this.#engine.ownTurn()
+    if (this.#disposed) {
+      // While it was lowered; the memory that it would be captured with is gone.
+      await lease.release()
+      throw disposedError()
+    }
     const execution = await this.#capture(lease)
     this.#executions.set(key, execution)
     return { execution, values }

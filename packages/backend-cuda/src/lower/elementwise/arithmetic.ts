@@ -5,7 +5,7 @@ import { constant, type Term } from './builder.ts'
 import { byInput, each, elementwiseRule, isFloat, sameType, wrapped } from './element-rule.ts'
 
 /** Values are held as signed 64-bit integers, in which the upper half of uint64 is negative. */
-const noUint64: Rule['supports'] = (node, facts) =>
+export const noUint64: Rule['supports'] = (node, facts) =>
   facts.dtype(inputOf(node)) === 'uint64' ? 'has no kernel for uint64' : undefined
 
 /** Two inputs; before opset 7 the second one could be aligned to an axis of the first. */

@@ -1,6 +1,7 @@
 import type { Operation } from '../../kernels/elementwise-program.ts'
 import { inputOf } from '../nodes.ts'
 import type { Rule, Rules } from '../rule.ts'
+import { noUint64 } from './arithmetic.ts'
 import { constant } from './builder.ts'
 import { byInput, each, elementwiseRule, floatFunction, sameType } from './element-rule.ts'
 
@@ -27,23 +28,26 @@ function biasedGelu(operation: Operation): Rule {
 }
 
 /** Bounds are inputs since opset 11. */
-const clip: Rule = elementwiseRule({
-  computes: byInput(),
-  build(node, builder) {
-    const bound = (index: number, name: string) => {
-      const value = node.inputs[index]
-      if (value) return builder.operand(value)
-      return node.attributes.has(name) ? constant(node.float(name)) : undefined
-    }
-    const [low, high] = [bound(1, 'min'), bound(2, 'max')]
-    const x = builder.operand(inputOf(node))
-    const isOrdered = low?.kind === 'constant' && high?.kind === 'constant' && low.value <= high.value
-    if (isOrdered) return builder.apply('clip', x, low, high)
-    // The upper bound wins where they cross.
-    const raised = low ? builder.apply('max', x, low) : x
-    return high ? builder.apply('min', raised, high) : raised
+const clip: Rule = elementwiseRule(
+  {
+    computes: byInput(),
+    build(node, builder) {
+      const bound = (index: number, name: string) => {
+        const value = node.inputs[index]
+        if (value) return builder.operand(value)
+        return node.attributes.has(name) ? constant(node.float(name)) : undefined
+      }
+      const [low, high] = [bound(1, 'min'), bound(2, 'max')]
+      const x = builder.operand(inputOf(node))
+      const isOrdered = low?.kind === 'constant' && high?.kind === 'constant' && low.value <= high.value
+      if (isOrdered) return builder.apply('clip', x, low, high)
+      // The upper bound wins where they cross.
+      const raised = low ? builder.apply('max', x, low) : x
+      return high ? builder.apply('min', raised, high) : raised
+    },
   },
-})
+  noUint64,
+)
 
 export const functionRules: Rules = {
   Relu: sameType('relu'),

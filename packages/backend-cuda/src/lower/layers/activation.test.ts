@@ -94,6 +94,8 @@ describe('activationOf', () => {
       g.constant('v', new Tensor('float32', [3], new Float32Array(3).fill(Math.SQRT2)))
     expect(found(gelu((g, x) => op(g, 'Div', x, vector(g))))).toBeUndefined()
     expect(found((g, x) => op(g, 'Clip', x, g.input('low', 'float32', [])))).toBeUndefined()
+    expect(found((g, x) => op(g, 'Clip', x, scalar(g, -1), scalar(g, 1)))).toBeDefined()
+    expect(found((g, x) => op(g, 'Clip', x, scalar(g, 1), scalar(g, -1)))).toBeUndefined()
     expect(found((g, x) => op(g, 'Mul', x, op(g, 'Relu', x)))).toBeUndefined()
   })
 

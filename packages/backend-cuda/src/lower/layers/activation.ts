@@ -97,7 +97,7 @@ function scalarOf(value: Value, facts: Facts): Sum | undefined {
 
 const isStandard = ({ domain }: Node) => domain === '' || domain === 'ai.onnx'
 
-/** Undefined where a bound depends on the run. */
+/** Undefined where a bound depends on the run, and where they cross: the upper one wins then, which no kernel's clip does. */
 function clipBounds(node: Node, facts: Facts): [low: number, high: number] | undefined {
   const bound = (index: number, name: string, fallback: number) => {
     const value = node.inputs[index]
@@ -105,7 +105,8 @@ function clipBounds(node: Node, facts: Facts): [low: number, high: number] | und
   }
   const low = bound(1, 'min', Number.NEGATIVE_INFINITY)
   const high = bound(2, 'max', Number.POSITIVE_INFINITY)
-  return low === undefined || high === undefined ? undefined : [low, high]
+  if (low === undefined || high === undefined) return undefined
+  return low <= high ? [low, high] : undefined
 }
 
 type NodeActivation = (node: Node, facts: Facts) => Activation | undefined
