@@ -12,7 +12,7 @@ const suites = [
 const missing = testsOnGpu() ? 'the GPU takes the place of the simulator' : simulatorUnavailable()
 
 describe.skipIf(missing)(`kernels with threads in any order, sanitized${missing ? `: ${missing}` : ''}`, () => {
-  test.each(suites.flatMap((suite) => [1, 2].map((seed) => [suite, seed] as const)))(
+  test.each(suites.flatMap((suite) => [1, 2, 3].map((seed) => [suite, seed] as const)))(
     '%s, seed %i',
     async (suite, seed) => {
       const file = fileURLToPath(new URL(`./${suite}.test.ts`, import.meta.url))
