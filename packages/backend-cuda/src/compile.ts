@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setImmediate } from 'node:timers/promises'
 import {
   AbortError,
   type CompileOptions,
@@ -16,18 +17,18 @@ import { type HostBackend, hostStepsOf } from './engine/host-steps.ts'
 import { guessedShapes, type InputShapes, knownShapes } from './engine/known-shapes.ts'
 import { readGraph } from './graph-source.ts'
 import { staysInGraph } from './lower/facts.ts'
-import { lower } from './lower/lower.ts'
+import { lowerInSlices } from './lower/lower.ts'
 import { prepareGraph } from './lower/prepare.ts'
 import { compileError } from './lowering-error.ts'
 import type { CudaOptions } from './options.ts'
 import type { PlanFacts } from './plan/header.ts'
 import { PackingStore } from './plan/packing-store.ts'
 import { writePlan } from './plan/write-plan.ts'
-import type { HostStep, Program } from './program/program.ts'
+import type { HostStep } from './program/program.ts'
 
 /**
  * Optimises the graph, packs its weights for the device and writes the plan. Works in the calling thread, some seconds
- * for large models. @throws ModelError; BackendError; ConfigError; AbortError.
+ * for large models, and gives way to the event loop after each weight that it packs. @throws ModelError; BackendError; ConfigError; AbortError.
  */
 export async function compileModel(
   source: ModelSource,
@@ -43,16 +44,17 @@ export async function compileModel(
   const inputs = description.inputs.map(plainInfo)
   const store = new PackingStore()
   const hostSteps = new HostChecks(host, compile)
+  const giveWay = async (): Promise<void> => {
+    await setImmediate()
+    throwIfAborted(signal)
+  }
   const lowerFor = async (inputShapes: InputShapes): Promise<void> => {
     throwIfAborted(signal)
     const { tf32, hostFallback } = options
     const lowering = { inputShapes, precision, device: facts.device, constants: store, hostFallback, tf32 }
-    let program: Program
-    try {
-      program = lower(graph, lowering)
-    } catch (error) {
+    const program = await lowerInSlices(graph, lowering, giveWay).catch((error: unknown) => {
       throw compileError(error, inputShapes)
-    }
+    })
     for (const step of hostStepsOf(program)) await hostSteps.check(step)
   }
   const known = knownShapes(inputs, profiles, ['min', 'opt', 'max'])

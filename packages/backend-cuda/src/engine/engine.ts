@@ -105,7 +105,7 @@ export class CudaEngine implements Engine {
   async acquire(key: string, shape: RunShape): Promise<Lease<Prepared>> {
     const lease = await this.#programs.acquire(key, async () => {
       await this.ownTurn()
-      return Prepared.create(this.#lowering, shape, this.gpu.context, this.#hosts)
+      return Prepared.create(this.#lowering, shape, this.gpu.context, this.#hosts, () => this.ownTurn())
     })
     if (!shape.outputs) this.#reported = lease.value
     return lease

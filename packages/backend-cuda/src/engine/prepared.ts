@@ -1,7 +1,7 @@
 import type { Precision, Session, Shape } from '@lowlat/core'
 import type { CudaContext, DeviceMemory } from '@lowlat/cuda-driver'
 import type { Graph } from '@lowlat/onnx'
-import { lower } from '../lower/lower.ts'
+import { lowerInSlices } from '../lower/lower.ts'
 import { prepareError } from '../lowering-error.ts'
 import { type ArenaPlan, planArena } from '../memory/arena.ts'
 import type { CudaOptions } from '../options.ts'
@@ -55,7 +55,8 @@ export class Prepared implements AsyncDisposable {
   }
 
   /**
-   * Lowers the graph for these shapes, in the calling thread: some milliseconds for some hundred nodes.
+   * Lowers the graph for these shapes, in the calling thread: tens of milliseconds for some hundred nodes.
+   * @param giveWay awaited every millisecond of it.
    * @throws BackendError; ModelError.
    */
   static async create(
@@ -63,17 +64,15 @@ export class Prepared implements AsyncDisposable {
     { inputShapes, outputs }: RunShape,
     cuda: CudaContext,
     hosts: HostSessions,
+    giveWay: () => Promise<void>,
   ): Promise<Prepared> {
     const { tf32, hostFallback } = options
     const constants = new ProgramConstants(weights)
-    const lowered = () => {
-      try {
-        return lower(graph, { inputShapes, precision, device, constants, hostFallback, tf32 })
-      } catch (error) {
-        throw prepareError(error, inputShapes)
-      }
-    }
-    const program = outputs ? pruneProgram(lowered(), outputs) : lowered()
+    const lowering = { inputShapes, precision, device, constants, hostFallback, tf32 }
+    const whole = await lowerInSlices(graph, lowering, giveWay).catch((error: unknown) => {
+      throw prepareError(error, inputShapes)
+    })
+    const program = outputs ? pruneProgram(whole, outputs) : whole
     const leases = await hosts.acquire(program)
     try {
       const bytes = constants.tableBytes()

@@ -1,10 +1,10 @@
 import type { Shape } from '@lowlat/core'
-import { claimedOperators, float, GraphBuilder, graphFromOnnx, type Value } from '@lowlat/onnx'
+import { claimedOperators, float, GraphBuilder, generateGraph, graphFromOnnx, type Value } from '@lowlat/onnx'
 import { describe, expect, it } from 'vitest'
 import type { DeviceStep, HostStep, Program } from '../program/program.ts'
 import { testDevice } from '../testing/facts.ts'
 import { MemoryConstants } from '../testing/memory-constants.ts'
-import { lower } from './lower.ts'
+import { lower, lowerInSlices } from './lower.ts'
 import type { LowerOptions } from './options.ts'
 import { prepareGraph } from './prepare.ts'
 import { loweredOperators } from './rules.ts'
@@ -258,6 +258,35 @@ describe('the host', () => {
       lowered([2, 3], (g, x) => onHost(g, g.op('Elu', [x], { alpha: float(1) })), { hostFallback: 'error' })
     expect(refused).toThrow(expect.objectContaining({ code: 'MODEL_UNSUPPORTED' }))
     expect(refused).toThrow(/Hardmax: has no kernel \('Hardmax'\)/)
+    const between = () => lowered([2, 3], (g, x) => onHost(g, op(g, 'Relu', onHost(g, x))), { hostFallback: 'error' })
+    expect(between).toThrow(expect.objectContaining({ details: { operators: ['Hardmax'] } }))
+  })
+})
+
+describe('lowerInSlices', () => {
+  const graph = prepareGraph(generateGraph('mobilenet_v2', { seed: 1 }))
+  const options = (): LowerOptions => ({
+    inputShapes: { [graph.requiredInputs[0]!.name]: [1, 3, 224, 224] },
+    precision: 'fp32',
+    device: testDevice,
+    constants: new MemoryConstants(),
+    hostFallback: 'error',
+    tf32: false,
+  })
+
+  it('gives the same program, and way to others meanwhile', async () => {
+    let turns = 0
+    const program = await lowerInSlices(graph, options(), async () => {
+      turns++
+    })
+    // Far more than a slice.
+    expect(turns).toBeGreaterThan(1)
+    expect(program).toEqual(lower(graph, options()))
+  })
+
+  it('ends with what giving way rejects with', async () => {
+    const refusal = new Error('no more turns')
+    await expect(lowerInSlices(graph, options(), () => Promise.reject(refusal))).rejects.toBe(refusal)
   })
 })
 

@@ -1,4 +1,4 @@
-import { ModelError } from '@lowlat/core'
+import { ModelError, monotonicUs } from '@lowlat/core'
 import { type Graph, inferTypes, type Value } from '@lowlat/onnx'
 import { withSplitCounters } from '../kernels/split-counters.ts'
 import type { HostStep, Program } from '../program/program.ts'
@@ -8,8 +8,11 @@ import { Facts } from './facts.ts'
 import { HostModels, hostPart } from './host.ts'
 import type { LowerOptions } from './options.ts'
 import { readersOf, turnsOf } from './order.ts'
-import { partition } from './partition.ts'
+import { partition, sendAlong } from './partition.ts'
 import type { Unit } from './unit.ts'
+
+/** Longest that lowering keeps the calling thread between two turns, as far as its pieces allow. */
+const SLICE_US = 1000
 
 /**
  * What runs for these input shapes. The graph is not changed; it was prepared by `prepareGraph`.
@@ -18,10 +21,42 @@ import type { Unit } from './unit.ts'
  * @throws InputError INPUT_UNKNOWN or INPUT_SHAPE for shapes that contradict the graph's inputs.
  */
 export function lower(graph: Graph, options: LowerOptions): Program {
+  const pieces = lowerPieces(graph, options)
+  let piece = pieces.next()
+  while (!piece.done) piece = pieces.next()
+  return piece.value
+}
+
+/**
+ * The same in slices of about a millisecond, so that large models do not hold up the event loop.
+ * @param giveWay awaited between two slices; what it rejects with ends the lowering.
+ * @throws (as rejection) as {@link lower}.
+ */
+export async function lowerInSlices(
+  graph: Graph,
+  options: LowerOptions,
+  giveWay: () => Promise<void>,
+): Promise<Program> {
+  const pieces = lowerPieces(graph, options)
+  let startUs = monotonicUs()
+  for (;;) {
+    const piece = pieces.next()
+    if (piece.done) return piece.value
+    if (monotonicUs() - startUs < SLICE_US) continue
+    await giveWay()
+    startUs = monotonicUs()
+  }
+}
+
+/** Yields wherever it may pause. */
+function* lowerPieces(graph: Graph, options: LowerOptions): Generator<void, Program> {
   const facts = new Facts(graph, inferTypes(graph, { inputShapes: options.inputShapes, update: false }), options)
-  const units = chainElementwise(partition(graph, facts), facts)
+  yield
+  const parts = yield* partition(graph, facts)
+  if (options.hostFallback === 'error') refuseHosts(parts)
+  const units = chainElementwise(sendAlong(parts, facts), facts)
+  yield
   const hosts = units.filter(({ kind }) => kind === 'host')
-  if (hosts.length > 0 && options.hostFallback === 'error') throw refusal(hosts)
   const readers = readersOf(units)
   const byHost = new Set(hosts.flatMap(({ outputs }) => outputs))
   const emitter = new Emitter(facts, options.constants, readers, byHost)
@@ -34,7 +69,12 @@ export function lower(graph: Graph, options: LowerOptions): Program {
   const models = new HostModels(facts, options)
   for (const turn of turnsOf(units)) {
     if (turn[0]!.kind === 'host') emitter.steps.push(hostStep(turn, emitter, models, readers, byHost))
-    else for (const unit of turn) emitter.lower(unit)
+    else {
+      for (const unit of turn) {
+        emitter.lower(unit)
+        yield
+      }
+    }
   }
   const outputs = graph.outputs.map((value) => {
     // Constants, and what follows from shapes.
@@ -67,14 +107,17 @@ function hostStep(
   return { kind: 'host', ...models.cut(part), inputs, outputs }
 }
 
-function refusal(hosts: readonly Unit[]): ModelError {
+/** @throws ModelError MODEL_UNSUPPORTED naming every operator without a kernel; none where there is no such. */
+function refuseHosts(units: readonly Unit[]): void {
+  const hosts = units.filter(({ kind }) => kind === 'host')
+  if (hosts.length === 0) return
   const reasons = new Map<string, string[]>()
   for (const { operator, nodes, reason } of hosts) {
     const text = `${operator}: ${reason}`
     reasons.set(text, [...(reasons.get(text) ?? []), nodes[0]!.name])
   }
   const list = [...reasons].map(([text, names]) => `${text} (${named(names)})`)
-  return new ModelError('MODEL_UNSUPPORTED', {
+  throw new ModelError('MODEL_UNSUPPORTED', {
     message: `Expected a model that runs on the GPU as a whole, but these operators cannot:\n${list.join('\n')}`,
     remedy: "Set backendOptions.cuda.hostFallback to 'run' to run them on the host, or replace them in the model.",
     details: { operators: [...new Set(hosts.map(({ operator }) => operator))] },

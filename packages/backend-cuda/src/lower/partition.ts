@@ -9,13 +9,17 @@ import { deviceUnit, groupUnit, hostUnit, isSound, type Unit } from './unit.ts'
 /** Nodes that move or compute no more than this may go along with their neighbours on the host. */
 const maxLightBytes = 1 << 16
 
-/** The graph's nodes as units of device and host, in no particular order; nodes whose results are known are left out. */
-export function partition(graph: Facts['graph'], facts: Facts): Unit[] {
+/**
+ * The graph's nodes as units of device and host, in the order of their last nodes; nodes whose results are known are left
+ * out. Yields wherever it may pause.
+ */
+export function* partition(graph: Facts['graph'], facts: Facts): Generator<void, Unit[]> {
   const order = topologicalOrder(graph)
   for (const node of order) {
     if (isFolded(node, facts)) facts.fold(node)
     for (const subgraph of node.subgraphs) for (const inner of walkNodes(subgraph)) facts.claim(inner)
   }
+  yield
   const rest = order.filter((node) => !facts.isClaimed(node))
   const open = new Map<Node, string>()
   for (const node of rest) {
@@ -32,9 +36,10 @@ export function partition(graph: Facts['graph'], facts: Facts): Unit[] {
       for (const member of group.nodes) facts.claim(member)
       units.push(groupUnit(group))
     }
+    yield
   }
   for (const node of rest) if (!facts.isClaimed(node)) units.push(unitFor(node, facts))
-  return sendAlong(inOrder(units, order), facts)
+  return inOrder(units, order)
 }
 
 function inOrder(units: readonly Unit[], order: readonly Node[]): Unit[] {
@@ -85,7 +90,7 @@ function unitFor(node: Node, facts: Facts): Unit {
  * Light nodes between nodes of the host go along to it: to fetch and bring back a few bytes takes longer than they do.
  * Mostly arithmetic on sizes that depend on data.
  */
-function sendAlong(units: readonly Unit[], facts: Facts): Unit[] {
+export function sendAlong(units: readonly Unit[], facts: Facts): Unit[] {
   let current = [...units]
   for (let changed = true; changed; ) {
     const producers = producersOf(current)
