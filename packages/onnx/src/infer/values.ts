@@ -118,7 +118,8 @@ const combinations: ReadonlyMap<string, Combine> = new Map<string, Combine>([
 
 function combinedValues(site: Site, shape: Shape, combine: Combine): readonly Values[] | undefined {
   const size = sizeOf(shape)
-  if (size > maxConstantElements) return undefined
+  // Nearly always: sums and products of activations.
+  if (size > maxConstantElements || site.inputs.every((fact) => !fact || !knownValues(fact))) return undefined
   const operands: Values[] = []
   for (const fact of site.inputs) {
     const values = fact && valuesOrUnknown(fact)
