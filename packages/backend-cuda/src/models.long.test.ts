@@ -1,4 +1,5 @@
 import { readdir, readFile } from 'node:fs/promises'
+import { gunzipSync } from 'node:zlib'
 import { createBackend } from '@lowlat/backend-cpu'
 import { type Feeds, type Precision, sizeOf, Tensor } from '@lowlat/core'
 import {
@@ -12,7 +13,7 @@ import {
   type Value,
 } from '@lowlat/onnx'
 import { type Detection, decodeYolox } from '@lowlat/postprocess'
-import { createImageDecoder, type ImageOptions, mobilenet, squeezenetCaffe, yolox } from '@lowlat/preprocess'
+import { createImageDecoder, type ImageOptions, imagenet, mobilenet, squeezenetCaffe, yolox } from '@lowlat/preprocess'
 import { quantize } from '@lowlat/quantize'
 import { simulatorUnavailable, testDataMissing, testDataPath } from '@lowlat/testing'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -55,6 +56,8 @@ interface Model {
   readonly sizes?: Readonly<Record<string, number>>
   /** Standard deviation of random inputs. */
   readonly scale?: number
+  /** Whether its largest output is what it says. */
+  readonly classifies?: boolean
   /** Whether parts of it have no kernel. */
   readonly hasHost?: boolean
 }
@@ -75,9 +78,9 @@ const floatModels: readonly Model[] = [
   shared('yolox_nano.fp32', { scale: 60 }),
 ]
 const generatedModels: readonly Model[] = [
-  { name: 'resnet50', load: () => generateModel('resnet50'), sizes: one },
-  { name: 'mobilenet_v2', load: () => generateModel('mobilenet_v2'), sizes: one },
-  { name: 'vit_s16', load: () => generateModel('vit_s16'), sizes: one },
+  { name: 'resnet50', load: () => generateModel('resnet50'), sizes: one, classifies: true },
+  { name: 'mobilenet_v2', load: () => generateModel('mobilenet_v2'), sizes: one, classifies: true },
+  { name: 'vit_s16', load: () => generateModel('vit_s16'), sizes: one, classifies: true },
   { name: 'bert_base', load: () => generateModel('bert_base'), sizes: { batch: 1, sequence: 16 } },
 ]
 
@@ -93,6 +96,7 @@ async function compare({ load, sizes = {}, scale, hasHost }: Model, precision: P
     name,
     error: relativeError(fetches[name]!, tensor),
     cosine: cosineSimilarity(fetches[name]!, tensor),
+    sameBest: best(fetches[name]!) === best(tensor),
   }))
 }
 
@@ -109,7 +113,10 @@ function describeModels(title: string, models: readonly Model[], reason: string 
     it.each(models)(
       '$name points the same way in fp16',
       async (model) => {
-        for (const { name, cosine } of await compare(model, 'fp16')) expect(cosine, name).toBeGreaterThan(0.999)
+        for (const { name, cosine, sameBest } of await compare(model, 'fp16')) {
+          expect(cosine, name).toBeGreaterThan(0.999)
+          if (model.classifies) expect(sameBest, name).toBe(true)
+        }
       },
       10 * minutes,
     )
@@ -140,16 +147,41 @@ async function* pictures(input: string, { options, count }: Omit<Pictures, 'mode
   }
 }
 
+/** [1, 3, 32, 32] of CIFAR-10, as bytes or normalised. */
+async function* cifarPictures(count: number, options?: typeof imagenet): AsyncGenerator<Feeds> {
+  const { mean, std } = options ?? { mean: [0, 0, 0], std: [1, 1, 1] }
+  const full = options ? 255 : 1
+  const files = (await readdir(testDataPath('cifar10'))).filter((name) => name.endsWith('.bin')).sort()
+  for (const file of files.slice(0, count)) {
+    const pixels = await readFile(testDataPath(`cifar10/${file}`))
+    const image = Float32Array.from({ length: 3 * 32 * 32 }, (_, i) => {
+      const channel = Math.floor(i / 1024)
+      return (pixels[(i % 1024) * 3 + channel]! / full - mean[channel]!) / std[channel]!
+    })
+    yield { input: new Tensor('float32', [1, 3, 32, 32], image) }
+  }
+}
+
+/** [1, 1, 28, 28]: ink in 0..255. */
+async function* digits(count: number): AsyncGenerator<Feeds> {
+  const header = 16
+  const pixels = gunzipSync(await readFile(testDataPath('mnist/t10k-images-idx3-ubyte.gz'))).subarray(header)
+  for (let at = 0; at < count; at++) {
+    const image = Float32Array.from(pixels.subarray(at * 784, (at + 1) * 784))
+    yield { Input3: new Tensor('float32', [1, 1, 28, 28], image) }
+  }
+}
+
 const best = ({ data }: Tensor): number => {
   const values = data as Float32Array
   return values.reduce((top, value, index) => (value > values[top]! ? index : top), 0)
 }
 
 /** Results on the device and the CPU backend for every picture. */
-async function* classified(model: Uint8Array, images: Omit<Pictures, 'model'>, precision: Precision) {
+async function* classified(model: Uint8Array, images: AsyncIterable<Feeds>, precision: Precision) {
   await using reference = await runner.openReference(model)
   let lowered: LoweredModel | undefined
-  for await (const feeds of pictures(reference.inputs[0]!.name, images)) {
+  for await (const feeds of images) {
     lowered ??= runner.lower(model, feeds, { precision })
     const [[name, expected]] = Object.entries(await reference.run(feeds)) as [[string, Tensor]]
     yield { actual: (await runner.run(lowered, feeds))[name]!, expected }
@@ -163,10 +195,30 @@ describe.skipIf(missing)(`classifiers on pictures${unless(missing)}`, () => {
   ] as Pictures[])(
     '$model gives the same class in fp16',
     async ({ model, ...images }) => {
-      for await (const { actual, expected } of classified(await load(`${model}.fp32.onnx`), images, 'fp16')) {
+      const bytes = await load(`${model}.fp32.onnx`)
+      const [input] = describeModel(bytes).inputs
+      for await (const { actual, expected } of classified(bytes, pictures(input!.name, images), 'fp16')) {
         expect(best(actual)).toBe(best(expected))
         expect(cosineSimilarity(actual, expected)).toBeGreaterThan(0.999)
       }
+    },
+    10 * minutes,
+  )
+
+  it.each([
+    { model: 'resnet20_cifar10', images: () => cifarPictures(20, imagenet) },
+    { model: 'resnet8_cifar10', images: () => cifarPictures(20) },
+    { model: 'mnist', images: () => digits(20) },
+  ])(
+    '$model gives the same class in fp16',
+    async ({ model, images }) => {
+      let count = 0
+      for await (const { actual, expected } of classified(await load(`${model}.fp32.onnx`), images(), 'fp16')) {
+        expect(best(actual)).toBe(best(expected))
+        expect(cosineSimilarity(actual, expected)).toBeGreaterThan(0.999)
+        count++
+      }
+      expect(count).toBe(20)
     },
     10 * minutes,
   )
@@ -175,7 +227,9 @@ describe.skipIf(missing)(`classifiers on pictures${unless(missing)}`, () => {
     '$model with Q/DQ gives the same class',
     async ({ model, ...images }) => {
       let [same, count] = [0, 0]
-      for await (const { actual, expected } of classified(await load(`${model}.qat-qdq.onnx`), images, 'model')) {
+      const bytes = await load(`${model}.qat-qdq.onnx`)
+      const [input] = describeModel(bytes).inputs
+      for await (const { actual, expected } of classified(bytes, pictures(input!.name, images), 'model')) {
         if (best(actual) === best(expected)) same++
         count++
         expect(cosineSimilarity(actual, expected)).toBeGreaterThan(0.99)
@@ -192,15 +246,6 @@ describe.skipIf(missing)(`classifiers on pictures${unless(missing)}`, () => {
 function lastIntegers(graph: Graph): Value {
   const pool = graph.nodes.find(({ opType }) => opType === 'GlobalAveragePool')!
   return pool.inputs[0]!.producer!.inputs[0]!
-}
-
-async function* cifarPictures(count: number): AsyncGenerator<Feeds> {
-  const files = (await readdir(testDataPath('cifar10'))).filter((name) => name.endsWith('.bin')).sort()
-  for (const file of files.slice(0, count)) {
-    const pixels = await readFile(testDataPath(`cifar10/${file}`))
-    const image = Float32Array.from({ length: 3 * 32 * 32 }, (_, i) => pixels[(i % 1024) * 3 + Math.floor(i / 1024)]!)
-    yield { input: new Tensor('float32', [1, 3, 32, 32], image) }
-  }
 }
 
 const quantizedModels = [
