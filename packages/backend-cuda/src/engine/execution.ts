@@ -7,6 +7,7 @@ import {
   type Shape,
   type SpanSink,
   sameShape,
+  sizeOf,
   Tensor,
 } from '@lowlat/core'
 import type { CudaGraphExec } from '@lowlat/cuda-driver'
@@ -141,7 +142,7 @@ export class Execution {
     const fetched = new Map(
       downloads.map((transfer) => {
         const { dtype, shape } = transfer.view
-        const tensor = new Tensor(dtype, shape, allocate(dtype, tensorSize(shape)))
+        const tensor = new Tensor(dtype, shape, allocate(dtype, sizeOf(shape)))
         tensor.bytes.set(this.recorder.staged(transfer))
         return [transfer.name, tensor]
       }),
@@ -158,8 +159,6 @@ export class Execution {
     }
   }
 }
-
-const tensorSize = (shape: Shape) => shape.reduce((size, dim) => size * dim, 1)
 
 const tensorOver = (bytes: Uint8Array, { dtype, shape }: View): Tensor => Tensor.fromBytes(dtype, shape, bytes)
 
