@@ -72,6 +72,7 @@ const floatModels: readonly Model[] = [
   shared('resnet20_cifar10.fp32', { sizes: { N: 2 } }),
   shared('resnet8_cifar10.fp32', { sizes: { N: 3 }, scale: 60 }),
   shared('silero_vad_16k.fp32', { sizes: { batch: 1, sequence: 512 }, hasHost: true }),
+  shared('silero_vad_16k.fp32', { sizes: { batch: 2, sequence: 512 }, hasHost: true }),
   shared('squeezenet_v1.1.fp32', { sizes: one, scale: 60 }),
   shared('ultraface_rfb320.fp32', { scale: 0.5 }),
   shared('ultraface_rfb320_simplified.fp32', { scale: 0.5 }),

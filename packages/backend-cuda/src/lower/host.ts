@@ -2,7 +2,6 @@ import { isDType, ModelError } from '@lowlat/core'
 import { cloneGraph, extractGraph, type Graph, inferTypes, onnxFromGraph, type Value } from '@lowlat/onnx'
 import type { HostStep } from '../program/program.ts'
 import type { Facts } from './facts.ts'
-import type { LowerOptions } from './options.ts'
 import type { Unit } from './unit.ts'
 
 /** What a turn of the host reads and gives. */
@@ -42,20 +41,20 @@ export function hostPart(
 export class HostModels {
   readonly #graph: Graph
   readonly #facts: Facts
-  readonly #inputShapes: LowerOptions['inputShapes']
   #clone: Graph | undefined
+  /** The clone's values by name. */
+  #cloned: ReadonlyMap<string, Value> = new Map()
 
-  constructor(facts: Facts, { inputShapes }: LowerOptions) {
+  constructor(facts: Facts) {
     this.#graph = facts.graph
     this.#facts = facts
-    this.#inputShapes = inputShapes
   }
 
   /** @throws ModelError MODEL_UNSUPPORTED where a value that is no tensor crosses into or out of the part. */
   cut(part: HostPart): Pick<HostStep, 'nodes' | 'operators' | 'model' | 'constants'> {
     const ends = [...part.inputs, ...part.passed, ...part.outputs]
     const graph = this.#typedClone()
-    for (const value of ends) this.#checkTensor(value)
+    for (const value of ends) this.#checkEnd(value)
     const name = ({ name }: Value) => name
     const inputs = [...part.inputs, ...part.passed].map(name)
     const cut = extractGraph(graph, { inputs, outputs: part.outputs.map(name) })
@@ -68,11 +67,14 @@ export class HostModels {
     }
   }
 
-  /** With concrete types, and with constants for what follows from shapes: the nodes behind it may need what is not there. */
+  /**
+   * With the types of any run, so that parts for other shapes are the same model and branches that these shapes never take
+   * stay valid; and with constants for what follows from these shapes: the nodes behind it may need what is not there.
+   */
   #typedClone(): Graph {
     if (this.#clone) return this.#clone
     const clone = cloneGraph(this.#graph)
-    inferTypes(clone, { inputShapes: this.#inputShapes })
+    inferTypes(clone)
     const values = new Map([...clone.values()].map((value) => [value.name, value]))
     for (const node of this.#graph.nodes) {
       if (!this.#facts.isFolded(node)) continue
@@ -84,12 +86,17 @@ export class HostModels {
       }
     }
     this.#clone = clone
+    this.#cloned = new Map([...clone.values()].map((value) => [value.name, value]))
     return clone
   }
 
-  #checkTensor({ name, elementType }: Value): void {
-    const inferred = this.#clone && [...this.#clone.values()].find((value) => value.name === name)
-    if (isDType(inferred?.elementType ?? elementType)) return
+  /** Gives the value in the clone at least its rank, where inference for any run does not find it. */
+  #checkEnd(value: Value): void {
+    const { name, elementType } = value
+    const end = this.#cloned.get(name)
+    const { shape } = this.#facts.typeIfKnown(value) ?? {}
+    if (end && !end.shape && shape) end.shape = shape.map(() => undefined)
+    if (isDType(end?.elementType ?? elementType)) return
     throw new ModelError('MODEL_UNSUPPORTED', {
       message: `Expected numeric tensors between device and host, but '${name}' is none, or of a type that is not known.`,
       remedy: "Run this model on the backend 'cpu', or declare the type of the value.",

@@ -221,6 +221,12 @@ describe('the host', () => {
     expect(operatorsOf(program)).toEqual(['host', 'Sin'])
   })
 
+  it('runs the same model whatever the shapes', () => {
+    const [one, other] = [2, 5].map((rows) => lowered([rows, 300, 100], (g, x) => onHost(g, op(g, 'Exp', x))))
+    const modelOf = (program: Program) => (program.steps[1] as HostStep).model
+    expect(modelOf(one!)).toEqual(modelOf(other!))
+  })
+
   it('gives outputs directly', () => {
     const program = lowered([2, 3], (g, x) => onHost(g, x))
     expect(operatorsOf(program)).toEqual(['host'])

@@ -66,7 +66,7 @@ function* lowerPieces(graph: Graph, options: LowerOptions): Generator<void, Prog
     emitter.define(value, view)
     return { name: value.name, view }
   })
-  const models = new HostModels(facts, options)
+  const models = new HostModels(facts)
   for (const turn of turnsOf(units)) {
     if (turn[0]!.kind === 'host') emitter.steps.push(hostStep(turn, emitter, models, readers, byHost))
     else {
