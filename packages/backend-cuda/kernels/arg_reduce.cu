@@ -8,21 +8,7 @@ struct ArgReduceParams {
   int32_t outputType;
   int32_t smallest;
   int32_t selectLast;
-  int32_t rows;
-  int32_t length;
-  int32_t rowsPerBlock;
-  int32_t threadsPerRow;
-  int32_t adjacentRows;
-  int32_t axes;
-  int32_t sizes[8];
-  uint32_t multipliers[8];
-  uint32_t shifts[8];
-  int32_t strides[16];
-  int32_t rowAxes;
-  int32_t rowSizes[8];
-  uint32_t rowMultipliers[8];
-  uint32_t rowShifts[8];
-  int32_t rowStrides[16];
+  ROW_FIELDS(2);
 };
 
 /** An element and its index; none where that is negative. */

@@ -6,12 +6,8 @@ struct CopyParams {
   const void* input;
   void* output;
   int32_t count;
-  int32_t axes;
-  int32_t sizes[8];
-  uint32_t multipliers[8];
-  uint32_t shifts[8];
-  // Of the input, then of the output.
-  int32_t strides[16];
+  // Over the input, then of the output.
+  ITERATION_FIELDS(2);
 };
 
 template <typename Unit>

@@ -12,15 +12,9 @@ struct DepthwiseParams {
   const float* multiplier;
   const float* bias;
   int32_t channels;
-  int32_t groups;
-  uint32_t groupsMultiplier;
-  uint32_t groupsShift;
-  int32_t runs;
-  uint32_t runsMultiplier;
-  uint32_t runsShift;
-  int32_t lines;
-  uint32_t linesMultiplier;
-  uint32_t linesShift;
+  DIVISOR_FIELDS(groups);
+  DIVISOR_FIELDS(runs);
+  DIVISOR_FIELDS(lines);
   int32_t images;
   int32_t lineWidth;
   int32_t height;

@@ -21,15 +21,9 @@ struct ElementwiseParams {
   int32_t outputCount;
   // Groups of neighbours.
   int32_t groups;
-  int32_t groupsPerRow;
-  uint32_t groupsMultiplier;
-  uint32_t groupsShift;
-  int32_t axes;
-  int32_t sizes[8];
-  uint32_t multipliers[8];
-  uint32_t shifts[8];
-  // Of each input, then of each output.
-  int32_t strides[64];
+  DIVISOR_FIELDS(groupsPerRow);
+  // Over each input, then of each output.
+  ITERATION_FIELDS(8);
   int32_t instructions;
   // Operation and the slot that keeps the result, then the places of three operands, a byte each.
   uint32_t code[64];
@@ -140,7 +134,7 @@ struct Elementwise {
     const int group = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
     if (group >= p.groups) return;
     int places[MAX_AXES];
-    int rest = divide(group, p.groupsMultiplier, p.groupsShift);
+    int rest = divide(group, p.groupsPerRowMultiplier, p.groupsPerRowShift);
     places[0] = (group - rest * p.groupsPerRow) * V;
     const int count = p.sizes[0] - places[0] < V ? p.sizes[0] - places[0] : V;
     UNROLL

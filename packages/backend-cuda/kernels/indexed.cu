@@ -13,12 +13,8 @@ struct IndexedParams {
   int32_t* status;
   int32_t indexType;
   int32_t count;
-  int32_t axes;
-  int32_t sizes[8];
-  uint32_t multipliers[8];
-  uint32_t shifts[8];
-  // Of chosen, listed and indices.
-  int32_t strides[24];
+  // Over chosen, listed and indices.
+  ITERATION_FIELDS(3);
   // Indices per element, and elements from one to the next.
   int32_t coordinates;
   int32_t coordinateStep;

@@ -17,22 +17,8 @@ struct NormalizeParams {
   float epsilon;
   // Of squares alone, without a mean.
   int32_t rootMeanSquare;
-  int32_t rows;
-  int32_t length;
-  int32_t rowsPerBlock;
-  int32_t threadsPerRow;
-  int32_t adjacentRows;
-  int32_t axes;
-  int32_t sizes[8];
-  uint32_t multipliers[8];
-  uint32_t shifts[8];
-  // Of input, residual, scale, bias, output and sum.
-  int32_t strides[48];
-  int32_t rowAxes;
-  int32_t rowSizes[8];
-  uint32_t rowMultipliers[8];
-  uint32_t rowShifts[8];
-  int32_t rowStrides[48];
+  // Over input, residual, scale, bias, output and sum.
+  ROW_FIELDS(6);
 };
 
 /** Elements that a thread holds in registers; rows that are longer are read three times. */

@@ -11,12 +11,8 @@ struct PadParams {
   // A unit of what padding is set to.
   uint32_t value[4];
   int32_t count;
-  int32_t axes;
-  int32_t sizes[8];
-  uint32_t multipliers[8];
-  uint32_t shifts[8];
-  // Of the input, then of the output.
-  int32_t strides[16];
+  // Over the input, then of the output.
+  ITERATION_FIELDS(2);
   int32_t inputSizes[8];
   int32_t before[8];
 };

@@ -17,9 +17,7 @@ struct PoolParams {
   int32_t vectors;
   int32_t count;
   int32_t channels;
-  int32_t channelGroups;
-  uint32_t channelGroupsMultiplier;
-  uint32_t channelGroupsShift;
+  DIVISOR_FIELDS(channelGroups);
   // Of depth, height and width.
   int32_t inputSizes[3];
   int32_t outputSizes[3];

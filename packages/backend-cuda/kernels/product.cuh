@@ -32,18 +32,10 @@ struct ProductParams {
   int32_t columns;
   int32_t depth;
   // Rows are numbered image by image, line by line.
-  int32_t places;
-  uint32_t placesMultiplier;
-  uint32_t placesShift;
-  int32_t lineWidth;
-  uint32_t lineWidthMultiplier;
-  uint32_t lineWidthShift;
-  int32_t channels;
-  uint32_t channelsMultiplier;
-  uint32_t channelsShift;
-  int32_t kernelWidth;
-  uint32_t kernelWidthMultiplier;
-  uint32_t kernelWidthShift;
+  DIVISOR_FIELDS(places);
+  DIVISOR_FIELDS(lineWidth);
+  DIVISOR_FIELDS(channels);
+  DIVISOR_FIELDS(kernelWidth);
   int32_t height;
   int32_t width;
   int32_t strideHeight;

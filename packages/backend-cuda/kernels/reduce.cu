@@ -26,21 +26,7 @@ struct ReduceParams {
   int32_t inputZeroPoint;
   float outputScale;
   int32_t outputZeroPoint;
-  int32_t rows;
-  int32_t length;
-  int32_t rowsPerBlock;
-  int32_t threadsPerRow;
-  int32_t adjacentRows;
-  int32_t axes;
-  int32_t sizes[8];
-  uint32_t multipliers[8];
-  uint32_t shifts[8];
-  int32_t strides[16];
-  int32_t rowAxes;
-  int32_t rowSizes[8];
-  uint32_t rowMultipliers[8];
-  uint32_t rowShifts[8];
-  int32_t rowStrides[16];
+  ROW_FIELDS(2);
 };
 
 constexpr int REDUCED_AT_ONCE = 4;

@@ -16,12 +16,8 @@ struct ResizeParams {
   int32_t vectors;
   int32_t count;
   // Of the output; the first is counted in groups of four with vectors.
-  int32_t axes;
-  int32_t sizes[8];
-  uint32_t multipliers[8];
-  uint32_t shifts[8];
-  // Of the input (0 along resized axes), of the output, and of each axis' tables.
-  int32_t strides[40];
+  // Over the input (0 along resized axes), of the output, and of each axis' tables.
+  ITERATION_FIELDS(5);
   int32_t taps[3];
   int32_t inputSteps[3];
 };

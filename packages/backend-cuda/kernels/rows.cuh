@@ -1,10 +1,23 @@
 // Work on rows: elements of a tensor that are summed up, normalised or compared together, along one axis or several. Each row has
 // `threadsPerRow` threads (a power of two) of a block that works on `rowsPerBlock` rows. Neighbouring threads take neighbouring
 // elements of a row, or with `adjacentRows` the same element of neighbouring rows, whichever lie together in memory.
-// Params structs hold the fields that are read here under these names: those of `rowFields` in src/kernels/rows.ts.
 #pragma once
 #include "elements.cuh"
 #include "strided.cuh"
+
+/** Fields of a struct for `row_work`: `rowFields` of src/kernels/rows.ts. */
+#define ROW_FIELDS(operands)  \
+  int32_t rows;               \
+  int32_t length;             \
+  int32_t rowsPerBlock;       \
+  int32_t threadsPerRow;      \
+  int32_t adjacentRows;       \
+  ITERATION_FIELDS(operands); \
+  int32_t rowAxes;            \
+  int32_t rowSizes[8];        \
+  uint32_t rowMultipliers[8]; \
+  uint32_t rowShifts[8];      \
+  int32_t rowStrides[8 * operands]
 
 /** Which elements a thread works on: those of a row from `first` on, every `step`-th. */
 template <int OPERANDS>

@@ -7,21 +7,7 @@ struct SoftmaxParams {
   int32_t inputType;
   int32_t outputType;
   int32_t logarithm;
-  int32_t rows;
-  int32_t length;
-  int32_t rowsPerBlock;
-  int32_t threadsPerRow;
-  int32_t adjacentRows;
-  int32_t axes;
-  int32_t sizes[8];
-  uint32_t multipliers[8];
-  uint32_t shifts[8];
-  int32_t strides[16];
-  int32_t rowAxes;
-  int32_t rowSizes[8];
-  uint32_t rowMultipliers[8];
-  uint32_t rowShifts[8];
-  int32_t rowStrides[16];
+  ROW_FIELDS(2);
 };
 
 /** Elements that a thread holds in registers; rows that are longer are read three times. */

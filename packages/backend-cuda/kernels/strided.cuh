@@ -4,6 +4,14 @@
 
 constexpr int MAX_AXES = 8;
 
+/** Fields of a struct for `offsets_of`: `iterationFields` of src/kernels/iteration.ts. */
+#define ITERATION_FIELDS(operands) \
+  int32_t axes;                    \
+  int32_t sizes[8];                \
+  uint32_t multipliers[8];         \
+  uint32_t shifts[8];              \
+  int32_t strides[8 * operands]
+
 /**
  * The offset of element `index` of an iteration in each operand. `sizes`, `multipliers` and `shifts` are of the axes, the
  * innermost first; `strides` has MAX_AXES entries per operand.

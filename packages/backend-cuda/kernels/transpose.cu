@@ -16,19 +16,11 @@ struct TransposeParams {
   int32_t inputColumn;
   int32_t outputRow;
   int32_t outputColumn;
-  int32_t rowTiles;
-  uint32_t rowTilesMultiplier;
-  uint32_t rowTilesShift;
-  int32_t columnTiles;
-  uint32_t columnTilesMultiplier;
-  uint32_t columnTilesShift;
+  DIVISOR_FIELDS(rowTiles);
+  DIVISOR_FIELDS(columnTiles);
   // What is left: one matrix for each place.
-  int32_t axes;
-  int32_t sizes[8];
-  uint32_t multipliers[8];
-  uint32_t shifts[8];
-  // Of the input, then of the output.
-  int32_t strides[16];
+  // Over the input, then of the output.
+  ITERATION_FIELDS(2);
 };
 
 template <typename Element>

@@ -4,6 +4,7 @@ import { structLayout } from '../program/struct.ts'
 import { bytesPerElement, type View } from '../program/view.ts'
 import { elementwise } from './elementwise.ts'
 import type { Compute } from './elementwise-encoding.ts'
+import { threadPerItem } from './grid.ts'
 import { checkedSize, iterationArguments, iterationAxes, iterationFields } from './iteration.ts'
 import { transpose, transposedAxis } from './transpose.ts'
 import { unitsOf } from './units.ts'
@@ -14,8 +15,6 @@ export const copyLayout = structLayout({
   count: 'int32',
   ...iterationFields(2),
 })
-
-const threads = 128
 
 /**
  * Copies element by element between views of one shape with any strides, converting as Cast does where the dtypes differ:
@@ -39,9 +38,7 @@ export function copy(from: View, to: View): Launch {
   return {
     kernel: `copy_${units.bytes}`,
     layout: copyLayout,
-    grid: [Math.ceil(count / threads), 1, 1],
-    threads,
-    sharedBytes: 0,
+    ...threadPerItem(count),
     arguments: { input: pointerTo(from), output: pointerTo(to), count, ...iterationArguments(units.axes, 2) },
     reads: [from.buffer],
     writes: [to.buffer],

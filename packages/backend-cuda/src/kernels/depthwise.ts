@@ -2,8 +2,9 @@ import { type Launch, pointerTo } from '../program/launch.ts'
 import { structLayout } from '../program/struct.ts'
 import type { View } from '../program/view.ts'
 import type { DepthwiseArgs } from './convolution-args.ts'
-import { divisorArguments } from './division.ts'
+import { divisorArguments, divisorFields } from './division.ts'
 import { epilogueArguments, epilogueFields, epilogueReads, storageOf } from './epilogue.ts'
+import { threadPerItem } from './grid.ts'
 import { weightDTypes } from './packing.ts'
 import { nowhere, type PlaceStrides, pair, planesOf, strideArguments } from './planes.ts'
 
@@ -16,15 +17,9 @@ const layout = structLayout({
   multiplier: 'pointer',
   bias: 'pointer',
   channels: 'int32',
-  groups: 'int32',
-  groupsMultiplier: 'uint32',
-  groupsShift: 'uint32',
-  runs: 'int32',
-  runsMultiplier: 'uint32',
-  runsShift: 'uint32',
-  lines: 'int32',
-  linesMultiplier: 'uint32',
-  linesShift: 'uint32',
+  ...divisorFields('groups'),
+  ...divisorFields('runs'),
+  ...divisorFields('lines'),
   images: 'int32',
   lineWidth: 'int32',
   height: 'int32',
@@ -92,9 +87,7 @@ export function depthwiseConvolution(args: DepthwiseArgs): Launch {
   return {
     kernel: `depthwise_${type}_${places}`,
     layout,
-    grid: [Math.ceil(count / threads), 1, 1],
-    threads,
-    sharedBytes: 0,
+    ...threadPerItem(count, threads),
     arguments: {
       ...epilogueArguments(epilogue, { output: args.output, channels, integer: precision === 'int8' }),
       input: pointerTo(args.input),

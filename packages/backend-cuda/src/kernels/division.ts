@@ -9,7 +9,12 @@ export function divisionBy(divisor: number): { multiplier: number; shift: number
   return { multiplier, shift }
 }
 
-/** The fields `<name>`, `<name>Multiplier` and `<name>Shift`. */
+/** Fields of a struct for a divisor of that name and how to divide by it: DIVISOR_FIELDS of division.cuh. */
+export function divisorFields(name: string): Record<string, 'int32' | 'uint32'> {
+  return { [name]: 'int32', [`${name}Multiplier`]: 'uint32', [`${name}Shift`]: 'uint32' }
+}
+
+/** What those fields are set to. */
 export function divisorArguments(name: string, value: number): Record<string, number> {
   const { multiplier, shift } = divisionBy(value)
   return { [name]: value, [`${name}Multiplier`]: multiplier, [`${name}Shift`]: shift }

@@ -1,7 +1,7 @@
 import { type Launch, pointerTo } from '../program/launch.ts'
 import { structLayout } from '../program/struct.ts'
 import type { View } from '../program/view.ts'
-import { divisionBy } from './division.ts'
+import { divisorArguments, divisorFields } from './division.ts'
 import { elementCode } from './elements.ts'
 import { type Compute, type EncodedProgram, encodeProgram } from './elementwise-encoding.ts'
 import type { Instruction, Operand } from './elementwise-program.ts'
@@ -51,9 +51,7 @@ export const elementwiseLayout = structLayout({
   inputCount: 'int32',
   outputCount: 'int32',
   groups: 'int32',
-  groupsPerRow: 'int32',
-  groupsMultiplier: 'uint32',
-  groupsShift: 'uint32',
+  ...divisorFields('groupsPerRow'),
   ...iterationFields(operandCount),
   instructions: 'int32',
   code: ['uint32', 64],
@@ -70,7 +68,6 @@ export function elementwise(args: ElementwiseArgs): Launch {
   const rows = checkedSize(outputs[0]!.shape) / axes[0]!.size
   const groupsPerRow = Math.ceil(axes[0]!.size / count)
   const groups = rows * groupsPerRow
-  const division = divisionBy(groupsPerRow)
   const places = placedOperands(args)
   const modes = places.map(({ view, operand }) => neighboursOf(view, operand, axes, count))
   const iteration = iterationArguments(axes, operandCount)
@@ -89,9 +86,7 @@ export function elementwise(args: ElementwiseArgs): Launch {
       inputCount: inputs.length,
       outputCount: outputs.length,
       groups,
-      groupsPerRow,
-      groupsMultiplier: division.multiplier,
-      groupsShift: division.shift,
+      ...divisorArguments('groupsPerRow', groupsPerRow),
       ...iteration,
       instructions: encoded.instructions,
       code: encoded.code,

@@ -4,11 +4,11 @@ import { statusBuffer } from '../program/status.ts'
 import { structLayout } from '../program/struct.ts'
 import type { View } from '../program/view.ts'
 import { elementCode } from './elements.ts'
+import { threadPerItem } from './grid.ts'
 import { checkedSize, type IterationAxis, iterationArguments, iterationAxes, iterationFields } from './iteration.ts'
 import { unitsOf } from './units.ts'
 
 const maxCoordinates = 4
-const threads = 128
 
 export const indexedLayout = structLayout({
   chosen: 'pointer',
@@ -57,9 +57,7 @@ export function indexed(args: IndexedArgs): Launch {
   return {
     kernel: `${kind}_${units.bytes}`,
     layout: indexedLayout,
-    grid: [Math.ceil(count / threads), 1, 1],
-    threads,
-    sharedBytes: 0,
+    ...threadPerItem(count),
     arguments: {
       chosen: pointerTo(chosen),
       listed: pointerTo(listed),

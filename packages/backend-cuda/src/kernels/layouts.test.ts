@@ -16,20 +16,41 @@ const types: Readonly<Record<string, { type: FieldType; bytes: number }>> = {
   int64_t: { type: 'int64', bytes: 8 },
 }
 
+/** Macros that stand for fields of a struct. */
+const macros = new Map(
+  sources.flatMap((source) =>
+    [...source.matchAll(/^#define (\w+_FIELDS)(?:\((\w+)\))?((?:.*\\\n)*.*)$/gm)].map(
+      ([, name, parameter, body]) => [name!, { parameter, body: body!.replaceAll('\\\n', '') }] as const,
+    ),
+  ),
+)
+
+/** The fields of a struct with those that macros stand for written out. */
+function expand(fields: string): string {
+  return fields.replace(/(\w+_FIELDS)(?:\((\w+)\))?/g, (_, name: string, argument = '') => {
+    const macro = macros.get(name)
+    if (!macro) throw new Error(`no macro ${name}`)
+    const { parameter, body } = macro
+    const own = parameter ? body.replace(new RegExp(`\\b${parameter}\\b`, 'g'), argument).replaceAll('##', '') : body
+    return expand(own)
+  })
+}
+
 /** Fields of a struct in C++, placed as the ABI of x86-64 and of NVIDIA's GPUs does. */
 function parseFields(body: string): FieldPlace[] {
   let end = 0
-  return body
+  return expand(body)
     .split(';')
     .map((line) => line.trim())
     .filter(Boolean)
     .map((line) => {
-      const [, type, star, name, count = '1'] = /^(?:const )?(\w+)(\*)? (\w+)(?:\[(\d+)\])?$/.exec(line) ?? []
+      const [, type, star, name, size = '1'] = /^(?:const )?(\w+)(\*)? (\w+)(?:\[([\d *]+)\])?$/.exec(line) ?? []
       const known = star ? { type: 'pointer' as const, bytes: 8 } : types[type ?? '']
       if (!known || !name) throw new Error(`a field that no layout has: '${line}'`)
+      const count = size.split('*').reduce((product, factor) => product * Number(factor), 1)
       const offsetBytes = Math.ceil(end / known.bytes) * known.bytes
-      end = offsetBytes + known.bytes * Number(count)
-      return { name, type: known.type, count: Number(count), offsetBytes }
+      end = offsetBytes + known.bytes * count
+      return { name, type: known.type, count, offsetBytes }
     })
 }
 

@@ -3,6 +3,7 @@ import { type Launch, pointerTo } from '../program/launch.ts'
 import { structLayout } from '../program/struct.ts'
 import { bytesPerElement, type View } from '../program/view.ts'
 import { elementBits } from './elements.ts'
+import { threadPerItem } from './grid.ts'
 import {
   checkedSize,
   type IterationAxis,
@@ -27,7 +28,6 @@ export interface PadArgs {
 
 /** Codes of pad.cu. */
 const modes = { constant: 0, reflect: 1, edge: 2, wrap: 3 }
-const threads = 128
 
 export const padLayout = structLayout({
   input: 'pointer',
@@ -73,9 +73,7 @@ export function pad({ input, output, padsBefore, mode, value = 0 }: PadArgs): La
   return {
     kernel: `pad_${units.bytes}`,
     layout: padLayout,
-    grid: [Math.ceil(count / threads), 1, 1],
-    threads,
-    sharedBytes: 0,
+    ...threadPerItem(count),
     arguments: {
       input: pointerTo(input),
       output: pointerTo(output),

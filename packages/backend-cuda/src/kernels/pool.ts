@@ -1,8 +1,9 @@
 import { type Launch, pointerTo } from '../program/launch.ts'
 import { structLayout } from '../program/struct.ts'
 import { bytesPerElement, type View } from '../program/view.ts'
-import { divisionBy } from './division.ts'
+import { divisionBy, divisorArguments, divisorFields } from './division.ts'
 import { type Quantization, storageOf } from './epilogue.ts'
+import { threadPerItem } from './grid.ts'
 import { checkedSize } from './iteration.ts'
 
 /** MaxPool and AveragePool. Global ones are `reduce` over the spatial axes. */
@@ -24,7 +25,6 @@ export interface PoolArgs {
   readonly outputQuantization?: Quantization | undefined
 }
 
-const threads = 128
 /** Channels that a thread takes. */
 const groupSize = 4
 
@@ -42,9 +42,7 @@ export const poolLayout = structLayout({
   vectors: 'int32',
   count: 'int32',
   channels: 'int32',
-  channelGroups: 'int32',
-  channelGroupsMultiplier: 'uint32',
-  channelGroupsShift: 'uint32',
+  ...divisorFields('channelGroups'),
   inputSizes: ['int32', 3],
   outputSizes: ['int32', 3],
   outputMultipliers: ['uint32', 3],
@@ -70,16 +68,13 @@ export function pool(args: PoolArgs): Launch {
   const inputSizes = spatial(input.shape.slice(2), 1)
   const padsAfter = spatial(args.padsAfter, 0)
   const channelGroups = Math.ceil(channels! / groupSize)
-  const division = divisionBy(channelGroups)
   const divisions = spatial(outputSizes, 1).map(divisionBy)
   const count = checkedSize([images!, channelGroups, ...outputSizes])
   const vectors = [input, output].every(isVectorized)
   return {
     kernel: 'pool',
     layout: poolLayout,
-    grid: [Math.ceil(count / threads), 1, 1],
-    threads,
-    sharedBytes: 0,
+    ...threadPerItem(count),
     arguments: {
       input: pointerTo(input),
       output: pointerTo(output),
@@ -94,9 +89,7 @@ export function pool(args: PoolArgs): Launch {
       vectors: vectors ? 1 : 0,
       count,
       channels: channels!,
-      channelGroups,
-      channelGroupsMultiplier: division.multiplier,
-      channelGroupsShift: division.shift,
+      ...divisorArguments('channelGroups', channelGroups),
       inputSizes,
       outputSizes: spatial(outputSizes, 1),
       outputMultipliers: divisions.map(({ multiplier }) => multiplier),

@@ -2,7 +2,7 @@ import type { DeviceFacts } from '../program/constants.ts'
 import { type Launch, pointerTo } from '../program/launch.ts'
 import { structLayout } from '../program/struct.ts'
 import { bytesPerElement, type DeviceBuffer, type View } from '../program/view.ts'
-import { divisorArguments } from './division.ts'
+import { divisorArguments, divisorFields } from './division.ts'
 import { type Epilogue, epilogueArguments, epilogueFields, epilogueReads, storageOf } from './epilogue.ts'
 import type { ProductPrecision } from './packing.ts'
 import { type PlaceStrides, strideArguments } from './planes.ts'
@@ -91,18 +91,10 @@ const layout = structLayout({
   rows: 'int32',
   columns: 'int32',
   depth: 'int32',
-  places: 'int32',
-  placesMultiplier: 'uint32',
-  placesShift: 'uint32',
-  lineWidth: 'int32',
-  lineWidthMultiplier: 'uint32',
-  lineWidthShift: 'uint32',
-  channels: 'int32',
-  channelsMultiplier: 'uint32',
-  channelsShift: 'uint32',
-  kernelWidth: 'int32',
-  kernelWidthMultiplier: 'uint32',
-  kernelWidthShift: 'uint32',
+  ...divisorFields('places'),
+  ...divisorFields('lineWidth'),
+  ...divisorFields('channels'),
+  ...divisorFields('kernelWidth'),
   height: 'int32',
   width: 'int32',
   strideHeight: 'int32',

@@ -3,6 +3,7 @@ import { type Launch, pointerTo } from '../program/launch.ts'
 import { structLayout } from '../program/struct.ts'
 import type { View } from '../program/view.ts'
 import { storageOf } from './epilogue.ts'
+import { threadPerItem } from './grid.ts'
 import { checkedSize, isAligned, iterationArguments, iterationAxes, iterationFields } from './iteration.ts'
 
 /** An axis that changes its size: every output position is a weighted sum of some input positions. */
@@ -24,7 +25,6 @@ export interface ResizeArgs {
   readonly extrapolationValue?: number
 }
 
-const threads = 128
 const maxResized = 3
 /** Neighbours that a thread takes where it can. */
 const groupSize = 4
@@ -69,9 +69,7 @@ export function resize({ input, output, axes: resized, extrapolationValue = 0 }:
   return {
     kernel: 'resize',
     layout: resizeLayout,
-    grid: [Math.ceil(count / threads), 1, 1],
-    threads,
-    sharedBytes: 0,
+    ...threadPerItem(count),
     arguments: {
       input: pointerTo(input),
       output: pointerTo(output),

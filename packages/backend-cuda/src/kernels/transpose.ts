@@ -1,7 +1,7 @@
 import { type Launch, pointerTo } from '../program/launch.ts'
 import { structLayout } from '../program/struct.ts'
 import { bytesPerElement, type View } from '../program/view.ts'
-import { divisionBy } from './division.ts'
+import { divisorArguments, divisorFields } from './division.ts'
 import { elementCode } from './elements.ts'
 import { type IterationAxis, iterationArguments, iterationFields } from './iteration.ts'
 
@@ -16,12 +16,8 @@ export const transposeLayout = structLayout({
   inputColumn: 'int32',
   outputRow: 'int32',
   outputColumn: 'int32',
-  rowTiles: 'int32',
-  rowTilesMultiplier: 'uint32',
-  rowTilesShift: 'uint32',
-  columnTiles: 'int32',
-  columnTilesMultiplier: 'uint32',
-  columnTilesShift: 'uint32',
+  ...divisorFields('rowTiles'),
+  ...divisorFields('columnTiles'),
   ...iterationFields(2),
 })
 
@@ -57,7 +53,6 @@ export function transpose({ input, output, axes, row, convert }: TransposeArgs):
   const matrices = rest.length > 0 ? rest : [{ size: 1, strides: [0, 0] }]
   const rowTiles = Math.ceil(rowAxis.size / tile)
   const columnTiles = Math.ceil(columnAxis!.size / tile)
-  const [byRows, byColumns] = [divisionBy(rowTiles), divisionBy(columnTiles)]
   return {
     kernel: `transpose_${convert ? 'convert' : bytes}`,
     layout: transposeLayout,
@@ -75,12 +70,8 @@ export function transpose({ input, output, axes, row, convert }: TransposeArgs):
       inputColumn: columnAxis!.strides[0]!,
       outputRow: rowAxis.strides[1]!,
       outputColumn: columnAxis!.strides[1]!,
-      rowTiles,
-      rowTilesMultiplier: byRows.multiplier,
-      rowTilesShift: byRows.shift,
-      columnTiles,
-      columnTilesMultiplier: byColumns.multiplier,
-      columnTilesShift: byColumns.shift,
+      ...divisorArguments('rowTiles', rowTiles),
+      ...divisorArguments('columnTiles', columnTiles),
       ...iterationArguments(matrices, 2),
     },
     reads: [input.buffer],
