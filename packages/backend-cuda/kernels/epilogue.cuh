@@ -1,7 +1,7 @@
 // What happens to the sums of a product before they are stored; the definition stands at `Epilogue` in src/kernels/epilogue.ts.
-// Params structs of kernels that end so hold the fields that are read here, under these names.
 #pragma once
 #include "activation.cuh"
+#include "planes.cuh"
 
 /** How elements are stored: `storageCodes`. */
 enum Storage : int32_t { STORE_FLOAT32 = 0, STORE_FLOAT16 = 1, STORE_INT8 = 2, STORE_UINT8 = 3 };
@@ -42,6 +42,33 @@ DEVICE void store_float_4(void* base, int64_t index, const float (&v)[4], int32_
         quantize(v[2], storage, scale, zeroPoint) << 16 | quantize(v[3], storage, scale, zeroPoint) << 24;
   }
 }
+
+/** Fields of a struct for `load_channels` and `finish`, as in src/kernels/epilogue.ts; pointers, which are larger, come first. */
+#define EPILOGUE_POINTER_FIELDS \
+  void* output;                 \
+  const void* residual;         \
+  const int32_t* correction;    \
+  const float* multiplier;      \
+  const float* bias
+
+#define EPILOGUE_FIELDS       \
+  PLACE_FIELDS(output);       \
+  PLACE_FIELDS(residual);     \
+  int32_t outputStorage;      \
+  int32_t residualStorage;    \
+  int32_t vectorStores;       \
+  int32_t activation;         \
+  float activationAlpha;      \
+  float activationBeta;       \
+  int32_t finalActivation;    \
+  float finalAlpha;           \
+  float finalBeta;            \
+  float alpha;                \
+  float outputScale;          \
+  int32_t outputZeroPoint;    \
+  int32_t residualMultiplies; \
+  float residualScale;        \
+  int32_t residualZeroPoint
 
 /** The vectors of four channels that follow each other; absent ones have no effect. */
 struct FourChannels {

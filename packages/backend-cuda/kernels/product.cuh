@@ -5,25 +5,21 @@
 #include "division.cuh"
 #include "epilogue.cuh"
 
+/** Elements from one product of a batch to the next, on both levels of the batch: `batchFields`. */
+#define BATCH_FIELDS(name) \
+  int64_t name##Outer;     \
+  int64_t name##Inner
+
 struct ProductParams {
   const void* input;
   const void* weights;
-  void* output;
-  const void* residual;
-  const int32_t* correction;
-  const float* multiplier;
-  const float* bias;
+  EPILOGUE_POINTER_FIELDS;
   void* partials;
   int32_t* counters;
-  // Elements between products of a batch, which has two levels.
-  int64_t inputOuter;
-  int64_t inputInner;
-  int64_t weightsOuter;
-  int64_t weightsInner;
-  int64_t outputOuter;
-  int64_t outputInner;
-  int64_t residualOuter;
-  int64_t residualInner;
+  BATCH_FIELDS(input);
+  BATCH_FIELDS(weights);
+  BATCH_FIELDS(output);
+  BATCH_FIELDS(residual);
   int32_t innerCount;
   int32_t innerChannels;
   int32_t splits;
@@ -36,48 +32,16 @@ struct ProductParams {
   DIVISOR_FIELDS(lineWidth);
   DIVISOR_FIELDS(channels);
   DIVISOR_FIELDS(kernelWidth);
-  int32_t height;
-  int32_t width;
-  int32_t strideHeight;
-  int32_t strideWidth;
-  int32_t dilationHeight;
-  int32_t dilationWidth;
-  int32_t padTop;
-  int32_t padLeft;
+  WINDOW_FIELDS;
   uint32_t paddingBytes;
-  // Elements from one to the next.
-  int32_t inputImage;
-  int32_t inputLine;
-  int32_t inputPixel;
-  int32_t inputChannel;
+  PLACE_FIELDS(input);
+  // Elements from one column of the weights, and one element of the depth, to the next.
   int32_t weightsColumn;
   int32_t weightsDepth;
-  int32_t outputImage;
-  int32_t outputLine;
-  int32_t outputPixel;
-  int32_t outputChannel;
-  int32_t residualImage;
-  int32_t residualLine;
-  int32_t residualPixel;
-  int32_t residualChannel;
   int32_t inputStorage;
   int32_t weightsStorage;
-  int32_t outputStorage;
-  int32_t residualStorage;
   int32_t weightsConstant;
-  int32_t vectorStores;
-  int32_t activation;
-  float activationAlpha;
-  float activationBeta;
-  int32_t finalActivation;
-  float finalAlpha;
-  float finalBeta;
-  float alpha;
-  float outputScale;
-  int32_t outputZeroPoint;
-  int32_t residualMultiplies;
-  float residualScale;
-  int32_t residualZeroPoint;
+  EPILOGUE_FIELDS;
 };
 
 /** The product of a batch, the tile and the part of the depth that this block works on. */

@@ -1,57 +1,40 @@
 import { type Launch, pointerTo } from '../program/launch.ts'
 import { structLayout } from '../program/struct.ts'
-import type { View } from '../program/view.ts'
 import type { DepthwiseArgs } from './convolution-args.ts'
 import { divisorArguments, divisorFields } from './division.ts'
-import { epilogueArguments, epilogueFields, epilogueReads, storageOf } from './epilogue.ts'
+import { epilogueArguments, epilogueFields, epiloguePointerFields, epilogueReads, storageOf } from './epilogue.ts'
 import { threadPerItem } from './grid.ts'
 import { weightDTypes } from './packing.ts'
-import { nowhere, type PlaceStrides, pair, planesOf, strideArguments } from './planes.ts'
+import {
+  canMoveFour,
+  nowhere,
+  pair,
+  placeArguments,
+  placeFields,
+  planesOf,
+  windowArguments,
+  windowFields,
+} from './planes.ts'
 
 const layout = structLayout({
   input: 'pointer',
   weights: 'pointer',
-  output: 'pointer',
-  residual: 'pointer',
-  correction: 'pointer',
-  multiplier: 'pointer',
-  bias: 'pointer',
+  ...epiloguePointerFields,
   channels: 'int32',
   ...divisorFields('groups'),
   ...divisorFields('runs'),
   ...divisorFields('lines'),
   images: 'int32',
   lineWidth: 'int32',
-  height: 'int32',
-  width: 'int32',
   kernelHeight: 'int32',
   kernelWidth: 'int32',
   summands: 'int32',
-  strideHeight: 'int32',
-  strideWidth: 'int32',
-  dilationHeight: 'int32',
-  dilationWidth: 'int32',
-  padTop: 'int32',
-  padLeft: 'int32',
-  paddingValue: 'int32',
-  inputImage: 'int32',
-  inputLine: 'int32',
-  inputPixel: 'int32',
-  inputChannel: 'int32',
-  outputImage: 'int32',
-  outputLine: 'int32',
-  outputPixel: 'int32',
-  outputChannel: 'int32',
-  residualImage: 'int32',
-  residualLine: 'int32',
-  residualPixel: 'int32',
-  residualChannel: 'int32',
   inputStorage: 'int32',
   weightsStorage: 'int32',
-  outputStorage: 'int32',
-  residualStorage: 'int32',
   vectorLoads: 'int32',
-  vectorStores: 'int32',
+  ...windowFields,
+  paddingValue: 'int32',
+  ...placeFields('input'),
   ...epilogueFields,
 })
 
@@ -68,9 +51,6 @@ export function depthwiseConvolution(args: DepthwiseArgs): Launch {
   const output = planesOf(args.output)
   const residual = epilogue.residual && planesOf(epilogue.residual.view)
   const [kernelHeight, kernelWidth] = pair(args.kernel, 1)
-  const [strideHeight, strideWidth] = pair(args.strides, 1)
-  const [dilationHeight, dilationWidth] = pair(args.dilations, 1)
-  const [padTop, padLeft] = pair(args.padsBefore, 0)
   const { channels, images } = input
   checkOperands(args, kernelHeight * kernelWidth)
   const groups = Math.ceil(channels / 4)
@@ -89,7 +69,13 @@ export function depthwiseConvolution(args: DepthwiseArgs): Launch {
     layout,
     ...threadPerItem(count, threads),
     arguments: {
-      ...epilogueArguments(epilogue, { output: args.output, channels, integer: precision === 'int8' }),
+      ...epilogueArguments(epilogue, {
+        output: args.output,
+        outputPlaces: output.strides,
+        residualPlaces: residual?.strides ?? nowhere,
+        channels,
+        integer: precision === 'int8',
+      }),
       input: pointerTo(args.input),
       weights: pointerTo(weights),
       channels,
@@ -98,28 +84,15 @@ export function depthwiseConvolution(args: DepthwiseArgs): Launch {
       ...divisorArguments('lines', output.height),
       images,
       lineWidth: output.width,
-      height: input.height,
-      width: input.width,
+      ...windowArguments(input, args),
       kernelHeight,
       kernelWidth,
       summands: weights.shape[0]! / (kernelHeight * kernelWidth),
-      strideHeight,
-      strideWidth,
-      dilationHeight,
-      dilationWidth,
-      padTop,
-      padLeft,
       paddingValue: precision === 'int8' ? (args.paddingValue ?? 0) : 0,
-      ...strideArguments('input', input.strides),
-      ...strideArguments('output', output.strides),
-      ...strideArguments('residual', residual?.strides ?? nowhere),
+      ...placeArguments('input', input.strides),
       inputStorage: storageOf(args.input),
       weightsStorage: storageOf(weights),
-      vectorLoads: isAligned(args.input, input.strides) ? 1 : 0,
-      vectorStores:
-        isAligned(args.output, output.strides) && (!residual || isAligned(epilogue.residual!.view, residual.strides))
-          ? 1
-          : 0,
+      vectorLoads: canMoveFour(args.input, input.strides) ? 1 : 0,
     },
     reads: [args.input.buffer, weights.buffer, ...epilogueReads(epilogue)],
     writes: [args.output.buffer],
@@ -128,11 +101,6 @@ export function depthwiseConvolution(args: DepthwiseArgs): Launch {
 }
 
 export const depthwiseTactics = (): string[] => Object.keys(tactics)
-
-/** Whether four channels can be moved at once. */
-function isAligned({ offset }: View, { image, line, pixel, channel }: PlaceStrides): boolean {
-  return channel === 1 && [offset, image, line, pixel].every((elements) => elements % 4 === 0)
-}
 
 function checkOperands({ precision, input, weights, output }: DepthwiseArgs, taps: number): void {
   const channels = input.shape[1]!

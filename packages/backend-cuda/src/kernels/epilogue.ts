@@ -1,6 +1,7 @@
 import type { DType } from '@lowlat/core'
 import { type Argument, pointerTo } from '../program/launch.ts'
 import type { DeviceBuffer, View } from '../program/view.ts'
+import { canMoveFour, type PlaceStrides, placeArguments, placeFields } from './planes.ts'
 
 /** Codes of `activation.cuh`; `alpha` and `beta` are the two parameters. */
 export const activationCodes = {
@@ -76,8 +77,21 @@ export interface Residual {
   readonly operation?: 'add' | 'multiply' | undefined
 }
 
-/** The fields that every kernel with an epilogue has, apart from where output and residual lie. */
+/** The fields that every kernel with an epilogue has, as the macros of epilogue.cuh: pointers, which are larger, come first. */
+export const epiloguePointerFields = {
+  output: 'pointer',
+  residual: 'pointer',
+  correction: 'pointer',
+  multiplier: 'pointer',
+  bias: 'pointer',
+} as const
+
 export const epilogueFields = {
+  ...placeFields('output'),
+  ...placeFields('residual'),
+  outputStorage: 'int32',
+  residualStorage: 'int32',
+  vectorStores: 'int32',
   activation: 'int32',
   activationAlpha: 'float32',
   activationBeta: 'float32',
@@ -92,11 +106,23 @@ export const epilogueFields = {
   residualZeroPoint: 'int32',
 } as const
 
-/** Sets `epilogueFields` and the pointers and storages beside them; checks that the epilogue fits the kernel. */
-export function epilogueArguments(
-  epilogue: Epilogue,
-  { output, channels, integer }: { output: View; channels: number; integer: boolean },
-): Record<string, Argument> {
+/** Where a kernel with an epilogue writes, and what it sums up. */
+interface EpilogueTarget {
+  readonly output: View
+  readonly outputPlaces: PlaceStrides
+  readonly residualPlaces: PlaceStrides
+  /** Further steps in output and residual, in elements. */
+  readonly outputBatch?: readonly number[]
+  readonly residualBatch?: readonly number[]
+  /** Elements of correction, multiplier and bias. */
+  readonly channels: number
+  /** Whether sums are integers. */
+  readonly integer: boolean
+}
+
+/** What those fields are set to; checks that the epilogue fits the kernel. */
+export function epilogueArguments(epilogue: Epilogue, target: EpilogueTarget): Record<string, Argument> {
+  const { output, outputPlaces, residualPlaces, outputBatch, residualBatch, channels, integer } = target
   const { correction, multiplier, bias, activation, residual, finalActivation, quantization } = epilogue
   checkVector('correction', correction, 'int32', channels)
   checkVector('multiplier', multiplier, 'float32', channels)
@@ -110,9 +136,16 @@ export function epilogueArguments(
     throw new Error(`A residual of ${residual.view.dtype} ${residualQuantized ? 'needs' : 'has no'} quantization.`)
   return {
     output: pointerTo(output),
-    outputStorage: storageOf(output),
     residual: residual && pointerTo(residual.view),
+    ...placeArguments('output', outputPlaces),
+    ...placeArguments('residual', residualPlaces),
+    outputStorage: storageOf(output),
     residualStorage: residual ? storageOf(residual.view) : 0,
+    vectorStores:
+      canMoveFour(output, outputPlaces, outputBatch) &&
+      (!residual || canMoveFour(residual.view, residualPlaces, residualBatch))
+        ? 1
+        : 0,
     correction: correction && pointerTo(correction),
     multiplier: multiplier && pointerTo(multiplier),
     bias: bias && pointerTo(bias),

@@ -44,7 +44,50 @@ export function pair(values: readonly number[], fill: number): [height: number, 
   return values.length === 1 ? [fill, values[0]!] : [values[0]!, values[1]!]
 }
 
-/** The fields `<name>Image`, `<name>Line`, `<name>Pixel` and `<name>Channel`. */
-export function strideArguments(name: string, { image, line, pixel, channel }: PlaceStrides): Record<string, number> {
+/** Fields of a struct for the strides of a tensor of that name: PLACE_FIELDS of planes.cuh. */
+export function placeFields(name: string): Record<string, 'int32'> {
+  return { [`${name}Image`]: 'int32', [`${name}Line`]: 'int32', [`${name}Pixel`]: 'int32', [`${name}Channel`]: 'int32' }
+}
+
+/** What those fields are set to. */
+export function placeArguments(name: string, { image, line, pixel, channel }: PlaceStrides): Record<string, number> {
   return { [`${name}Image`]: image, [`${name}Line`]: line, [`${name}Pixel`]: pixel, [`${name}Channel`]: channel }
+}
+
+/** Whether four channels of every place can be moved at once. @param further steps that are taken, in elements. */
+export function canMoveFour(
+  { offset }: View,
+  { image, line, pixel, channel }: PlaceStrides,
+  further: readonly number[] = [],
+): boolean {
+  return channel === 1 && [offset, image, line, pixel, ...further].every((elements) => elements % 4 === 0)
+}
+
+/** Fields of a struct for windows over the planes of the input: WINDOW_FIELDS of planes.cuh. */
+export const windowFields = {
+  height: 'int32',
+  width: 'int32',
+  strideHeight: 'int32',
+  strideWidth: 'int32',
+  dilationHeight: 'int32',
+  dilationWidth: 'int32',
+  padTop: 'int32',
+  padLeft: 'int32',
+} as const
+
+interface Windows {
+  readonly strides: readonly number[]
+  readonly dilations: readonly number[]
+  readonly padsBefore: readonly number[]
+}
+
+/** What those fields are set to. @param windows with one or two spatial axes. */
+export function windowArguments(
+  { height, width }: Pick<Planes, 'height' | 'width'>,
+  { strides, dilations, padsBefore }: Windows,
+): Record<keyof typeof windowFields, number> {
+  const [strideHeight, strideWidth] = pair(strides, 1)
+  const [dilationHeight, dilationWidth] = pair(dilations, 1)
+  const [padTop, padLeft] = pair(padsBefore, 0)
+  return { height, width, strideHeight, strideWidth, dilationHeight, dilationWidth, padTop, padLeft }
 }

@@ -3,9 +3,16 @@ import { type Launch, pointerTo } from '../program/launch.ts'
 import { structLayout } from '../program/struct.ts'
 import { bytesPerElement, type DeviceBuffer, type View } from '../program/view.ts'
 import { divisorArguments, divisorFields } from './division.ts'
-import { type Epilogue, epilogueArguments, epilogueFields, epilogueReads, storageOf } from './epilogue.ts'
+import {
+  type Epilogue,
+  epilogueArguments,
+  epilogueFields,
+  epiloguePointerFields,
+  epilogueReads,
+  storageOf,
+} from './epilogue.ts'
 import type { ProductPrecision } from './packing.ts'
-import { type PlaceStrides, strideArguments } from './planes.ts'
+import { type PlaceStrides, placeArguments, placeFields, windowArguments, windowFields } from './planes.ts'
 import {
   hasLoader,
   kernelName,
@@ -66,24 +73,26 @@ export interface ProductArgs {
   readonly innerChannels: number
 }
 
+const batchFields = (name: string): Record<string, 'int64'> => ({
+  [`${name}Outer`]: 'int64',
+  [`${name}Inner`]: 'int64',
+})
+
+const batchArguments = (name: string, [outer, inner]: BatchStrides): Record<string, number> => ({
+  [`${name}Outer`]: outer,
+  [`${name}Inner`]: inner,
+})
+
 const layout = structLayout({
   input: 'pointer',
   weights: 'pointer',
-  output: 'pointer',
-  residual: 'pointer',
-  correction: 'pointer',
-  multiplier: 'pointer',
-  bias: 'pointer',
+  ...epiloguePointerFields,
   partials: 'pointer',
   counters: 'pointer',
-  inputOuter: 'int64',
-  inputInner: 'int64',
-  weightsOuter: 'int64',
-  weightsInner: 'int64',
-  outputOuter: 'int64',
-  outputInner: 'int64',
-  residualOuter: 'int64',
-  residualInner: 'int64',
+  ...batchFields('input'),
+  ...batchFields('weights'),
+  ...batchFields('output'),
+  ...batchFields('residual'),
   innerCount: 'int32',
   innerChannels: 'int32',
   splits: 'int32',
@@ -95,35 +104,14 @@ const layout = structLayout({
   ...divisorFields('lineWidth'),
   ...divisorFields('channels'),
   ...divisorFields('kernelWidth'),
-  height: 'int32',
-  width: 'int32',
-  strideHeight: 'int32',
-  strideWidth: 'int32',
-  dilationHeight: 'int32',
-  dilationWidth: 'int32',
-  padTop: 'int32',
-  padLeft: 'int32',
+  ...windowFields,
   paddingBytes: 'uint32',
-  inputImage: 'int32',
-  inputLine: 'int32',
-  inputPixel: 'int32',
-  inputChannel: 'int32',
+  ...placeFields('input'),
   weightsColumn: 'int32',
   weightsDepth: 'int32',
-  outputImage: 'int32',
-  outputLine: 'int32',
-  outputPixel: 'int32',
-  outputChannel: 'int32',
-  residualImage: 'int32',
-  residualLine: 'int32',
-  residualPixel: 'int32',
-  residualChannel: 'int32',
   inputStorage: 'int32',
   weightsStorage: 'int32',
-  outputStorage: 'int32',
-  residualStorage: 'int32',
   weightsConstant: 'int32',
-  vectorStores: 'int32',
   ...epilogueFields,
 })
 
@@ -153,7 +141,7 @@ export function product(args: ProductArgs): Launch {
     sharedBytes: sharedBytesOf(tile),
     arguments: {
       ...epilogueArguments(epilogue, {
-        output,
+        ...args,
         channels: args.innerChannels ? args.innerChannels * inner : args.columns,
         integer: args.precision === 'int8',
       }),
@@ -161,14 +149,10 @@ export function product(args: ProductArgs): Launch {
       weights: pointerTo(weights),
       partials: partials && { buffer: partials, offsetBytes: 0 },
       counters: partials && { buffer: splitCounters, offsetBytes: 0 },
-      inputOuter: args.inputBatch[0],
-      inputInner: args.inputBatch[1],
-      weightsOuter: args.weightsBatch[0],
-      weightsInner: args.weightsBatch[1],
-      outputOuter: args.outputBatch[0],
-      outputInner: args.outputBatch[1],
-      residualOuter: args.residualBatch[0],
-      residualInner: args.residualBatch[1],
+      ...batchArguments('input', args.inputBatch),
+      ...batchArguments('weights', args.weightsBatch),
+      ...batchArguments('output', args.outputBatch),
+      ...batchArguments('residual', args.residualBatch),
       innerCount: inner,
       innerChannels: args.innerChannels,
       splits,
@@ -180,24 +164,14 @@ export function product(args: ProductArgs): Launch {
       ...divisorArguments('lineWidth', args.lineWidth),
       ...divisorArguments('channels', args.channels),
       ...divisorArguments('kernelWidth', args.kernel[1]),
-      height: args.height,
-      width: args.width,
-      strideHeight: args.strides[0],
-      strideWidth: args.strides[1],
-      dilationHeight: args.dilations[0],
-      dilationWidth: args.dilations[1],
-      padTop: args.padsBefore[0],
-      padLeft: args.padsBefore[1],
+      ...windowArguments(args, args),
       paddingBytes: args.precision === 'int8' ? (args.paddingValue & 0xff) * 0x01010101 : 0,
-      ...strideArguments('input', args.inputPlaces),
+      ...placeArguments('input', args.inputPlaces),
       weightsColumn: args.weightsStrides.column,
       weightsDepth: args.weightsStrides.depth,
-      ...strideArguments('output', args.outputPlaces),
-      ...strideArguments('residual', args.residualPlaces),
       inputStorage: storageOf(input),
       weightsStorage: storageOf(weights),
       weightsConstant: weights.buffer.kind === 'constant' ? 1 : 0,
-      vectorStores: canStoreVectors(args) ? 1 : 0,
     },
     reads: [input.buffer, weights.buffer, ...epilogueReads(epilogue), ...shared],
     writes: [output.buffer, ...shared],
@@ -278,23 +252,6 @@ function inputVectorBytes(args: ProductArgs, type: OperandType): 16 | 4 | 0 {
   const steps = [input.offset, channels, image, line, pixel, ...inputBatch].map((elements) => elements * bytes)
   for (const vector of [16, 4] as const) if (steps.every((step) => step % vector === 0)) return vector
   return 0
-}
-
-function canStoreVectors({
-  output,
-  outputPlaces,
-  outputBatch,
-  residualPlaces,
-  residualBatch,
-  epilogue,
-}: ProductArgs): boolean {
-  const aligned = (offset: number, { image, line, pixel, channel }: PlaceStrides, batch: BatchStrides) =>
-    channel === 1 && [offset, image, line, pixel, ...batch].every((elements) => elements % 4 === 0)
-  const residual = epilogue.residual?.view
-  return (
-    aligned(output.offset, outputPlaces, outputBatch) &&
-    (!residual || aligned(residual.offset, residualPlaces, residualBatch))
-  )
 }
 
 /** Kernels index the input of one product with 32 bits. */
