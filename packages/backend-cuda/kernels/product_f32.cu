@@ -22,39 +22,10 @@ DEVICE void load_4(float (&v)[4], const unsigned char* from) {
 
 template <typename T, int VECTOR, WeightsLayout LAYOUT>
 DEVICE void product_f32(const ProductParams& p) {
-  constexpr int STEP_DEPTH = T::ROW_BYTES / 4;
-  constexpr int A_BYTES = T::TILE_ROWS * T::ROW_BYTES, STAGE_BYTES = A_BYTES + T::TILE_COLUMNS * T::ROW_BYTES;
-  using Weights = WeightsTile<LAYOUT, 4, T::TILE_COLUMNS, T::ROW_BYTES, T::THREADS>;
-
-  unsigned char* shared = shared_memory();
-  const BlockWork w = block_work<T::TILE_ROWS, T::TILE_COLUMNS>(p, STEP_DEPTH);
-  const int inputBytes = VECTOR ? 4 : storage_bytes(p.inputStorage);
-  const int weightsBytes = LAYOUT == WEIGHTS_ANY ? storage_bytes(p.weightsStorage) : 4;
-  const uint8_t* input = static_cast<const uint8_t*>(p.input) + (w.outer * p.inputOuter + w.inner * p.inputInner) * inputBytes;
-  const uint8_t* weights =
-      static_cast<const uint8_t*>(p.weights) + (w.outer * p.weightsOuter + w.inner * p.weightsInner) * weightsBytes;
-  InputTile<4, VECTOR, T::TILE_ROWS, T::ROW_BYTES, T::THREADS> rows;
-  rows.start(p, w.row);
-
-  const auto fill = [&](int step, bool withWeights) {
-    if (step < w.steps) {
-      unsigned char* stage = shared + step % T::STAGES * STAGE_BYTES;
-      const int depth = (w.firstStep + step) * STEP_DEPTH;
-      rows.load(p, input, stage, depth);
-      if (withWeights) Weights::load(p, weights, stage + A_BYTES, w.column, depth);
-    }
-    cp_async_commit();
-  };
-  // Constant weights do not wait for the kernel ahead, which writes the input.
-  const bool weightsFirst = LAYOUT == WEIGHTS_BY_COLUMN && p.weightsConstant;
-  if (weightsFirst) {
-    NO_UNROLL
-    for (int step = 0; step < T::STAGES - 1 && step < w.steps; step++)
-      Weights::load(p, weights, shared + step * STAGE_BYTES + A_BYTES, w.column, (w.firstStep + step) * STEP_DEPTH);
-  }
-  wait_for_kernel_ahead();
-  NO_UNROLL
-  for (int step = 0; step < T::STAGES - 1; step++) fill(step, !weightsFirst);
+  using Ring = TileRing<T, 4, VECTOR, LAYOUT>;
+  const BlockWork w = block_work<T::TILE_ROWS, T::TILE_COLUMNS>(p, Ring::STEP_DEPTH);
+  Ring ring;
+  ring.start(p, w);
 
   const int threadColumn = threadIdx.x % T::THREADS_ACROSS, threadRow = threadIdx.x / T::THREADS_ACROSS;
   float sums[T::EACH_ROWS][T::EACH_COLUMNS];
@@ -65,11 +36,8 @@ DEVICE void product_f32(const ProductParams& p) {
   }
   NO_UNROLL
   for (int step = 0; step < w.steps; step++) {
-    cp_async_wait<T::STAGES - 2>();
-    block_barrier();
-    fill(step + T::STAGES - 1, true);
-    const unsigned char* a = shared + step % T::STAGES * STAGE_BYTES;
-    const unsigned char* b = a + A_BYTES;
+    const unsigned char* a = ring.tile(p, w, step);
+    const unsigned char* b = a + Ring::INPUT_BYTES;
     UNROLL
     for (int chunk = 0; chunk < T::ROW_BYTES / 16; chunk++) {
       float fb[T::EACH_COLUMNS][4];
@@ -101,7 +69,7 @@ DEVICE void product_f32(const ProductParams& p) {
   cp_async_wait<0>();
   block_barrier();
 
-  float* tile = reinterpret_cast<float*>(shared);
+  float* tile = reinterpret_cast<float*>(shared_memory());
   UNROLL
   for (int i = 0; i < T::EACH_ROWS; i++) {
     UNROLL

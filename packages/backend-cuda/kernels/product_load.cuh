@@ -143,3 +143,58 @@ struct WeightsTile {
     }
   }
 };
+
+/**
+ * A ring of T::STAGES tiles in shared memory that is filled ahead: each holds a step of the depth, rows of the input first, then
+ * columns of the weights.
+ */
+template <typename T, int ELEMENT_BYTES, int VECTOR, WeightsLayout LAYOUT>
+struct TileRing {
+  static constexpr int STEP_DEPTH = T::ROW_BYTES / ELEMENT_BYTES;
+  static constexpr int INPUT_BYTES = T::TILE_ROWS * T::ROW_BYTES, STAGE_BYTES = INPUT_BYTES + T::TILE_COLUMNS * T::ROW_BYTES;
+  using Weights = WeightsTile<LAYOUT, ELEMENT_BYTES, T::TILE_COLUMNS, T::ROW_BYTES, T::THREADS>;
+
+  const uint8_t* input;
+  const uint8_t* weights;
+  InputTile<ELEMENT_BYTES, VECTOR, T::TILE_ROWS, T::ROW_BYTES, T::THREADS> rows;
+
+  /** Starts on the first tiles; waits for the kernel ahead, except with constant weights: that one writes the input. */
+  DEVICE void start(const ProductParams& p, const BlockWork& w) {
+    // Operands that are converted while they are read have elements of another size.
+    const int inputBytes = VECTOR ? ELEMENT_BYTES : storage_bytes(p.inputStorage);
+    const int weightsBytes = LAYOUT == WEIGHTS_ANY ? storage_bytes(p.weightsStorage) : ELEMENT_BYTES;
+    input = static_cast<const uint8_t*>(p.input) + (w.outer * p.inputOuter + w.inner * p.inputInner) * inputBytes;
+    weights = static_cast<const uint8_t*>(p.weights) + (w.outer * p.weightsOuter + w.inner * p.weightsInner) * weightsBytes;
+    rows.start(p, w.row);
+    const bool weightsFirst = LAYOUT == WEIGHTS_BY_COLUMN && p.weightsConstant;
+    if (weightsFirst) {
+      NO_UNROLL
+      for (int step = 0; step < T::STAGES - 1 && step < w.steps; step++) load_weights(p, w, step);
+    }
+    wait_for_kernel_ahead();
+    NO_UNROLL
+    for (int step = 0; step < T::STAGES - 1; step++) fill(p, w, step, !weightsFirst);
+  }
+
+  /** The tile of a step, which all threads wait for; starts on the one that takes the place of the step before. */
+  DEVICE const unsigned char* tile(const ProductParams& p, const BlockWork& w, int step) const {
+    cp_async_wait<T::STAGES - 2>();
+    block_barrier();
+    fill(p, w, step + T::STAGES - 1, true);
+    return stage(step);
+  }
+
+  DEVICE void fill(const ProductParams& p, const BlockWork& w, int step, bool withWeights) const {
+    if (step < w.steps) {
+      rows.load(p, input, stage(step), (w.firstStep + step) * STEP_DEPTH);
+      if (withWeights) load_weights(p, w, step);
+    }
+    cp_async_commit();
+  }
+
+  DEVICE void load_weights(const ProductParams& p, const BlockWork& w, int step) const {
+    Weights::load(p, weights, stage(step) + INPUT_BYTES, w.column, (w.firstStep + step) * STEP_DEPTH);
+  }
+
+  DEVICE static unsigned char* stage(int step) { return shared_memory() + step % T::STAGES * STAGE_BYTES; }
+};

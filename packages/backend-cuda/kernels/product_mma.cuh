@@ -84,42 +84,11 @@ DEVICE void multiply_step(const unsigned char* a, const unsigned char* b, int wa
 template <typename Product, typename T, int VECTOR, WeightsLayout LAYOUT>
 DEVICE void product(const ProductParams& p) {
   using Sum = typename Product::Sum;
-  constexpr int BYTES = Product::ELEMENT_BYTES;
-  constexpr int STEP_DEPTH = T::ROW_BYTES / BYTES;
-  constexpr int A_BYTES = T::TILE_ROWS * T::ROW_BYTES, STAGE_BYTES = A_BYTES + T::TILE_COLUMNS * T::ROW_BYTES;
+  using Ring = TileRing<T, Product::ELEMENT_BYTES, VECTOR, LAYOUT>;
   constexpr int ROWS = T::WARP_ROWS / 16, COLUMNS = T::WARP_COLUMNS / 8;
-  using Weights = WeightsTile<LAYOUT, BYTES, T::TILE_COLUMNS, T::ROW_BYTES, T::THREADS>;
-
-  unsigned char* shared = shared_memory();
-  const BlockWork w = block_work<T::TILE_ROWS, T::TILE_COLUMNS>(p, STEP_DEPTH);
-  // Inputs that are converted while they are read have elements of another size.
-  const int inputBytes = VECTOR ? BYTES : storage_bytes(p.inputStorage);
-  const int weightsBytes = LAYOUT == WEIGHTS_ANY ? storage_bytes(p.weightsStorage) : BYTES;
-  const uint8_t* input = static_cast<const uint8_t*>(p.input) + (w.outer * p.inputOuter + w.inner * p.inputInner) * inputBytes;
-  const uint8_t* weights =
-      static_cast<const uint8_t*>(p.weights) + (w.outer * p.weightsOuter + w.inner * p.weightsInner) * weightsBytes;
-  InputTile<BYTES, VECTOR, T::TILE_ROWS, T::ROW_BYTES, T::THREADS> rows;
-  rows.start(p, w.row);
-
-  const auto fill = [&](int step, bool withWeights) {
-    if (step < w.steps) {
-      unsigned char* stage = shared + step % T::STAGES * STAGE_BYTES;
-      const int depth = (w.firstStep + step) * STEP_DEPTH;
-      rows.load(p, input, stage, depth);
-      if (withWeights) Weights::load(p, weights, stage + A_BYTES, w.column, depth);
-    }
-    cp_async_commit();
-  };
-  // Constant weights do not wait for the kernel ahead, which writes the input.
-  const bool weightsFirst = LAYOUT == WEIGHTS_BY_COLUMN && p.weightsConstant;
-  if (weightsFirst) {
-    NO_UNROLL
-    for (int step = 0; step < T::STAGES - 1 && step < w.steps; step++)
-      Weights::load(p, weights, shared + step * STAGE_BYTES + A_BYTES, w.column, (w.firstStep + step) * STEP_DEPTH);
-  }
-  wait_for_kernel_ahead();
-  NO_UNROLL
-  for (int step = 0; step < T::STAGES - 1; step++) fill(step, !weightsFirst);
+  const BlockWork w = block_work<T::TILE_ROWS, T::TILE_COLUMNS>(p, Ring::STEP_DEPTH);
+  Ring ring;
+  ring.start(p, w);
 
   constexpr int WARPS_DOWN = T::TILE_ROWS / T::WARP_ROWS;
   const int warpRow = warp_id() % WARPS_DOWN * T::WARP_ROWS, warpColumn = warp_id() / WARPS_DOWN * T::WARP_COLUMNS;
@@ -134,17 +103,14 @@ DEVICE void product(const ProductParams& p) {
   }
   NO_UNROLL
   for (int step = 0; step < w.steps; step++) {
-    cp_async_wait<T::STAGES - 2>();
-    block_barrier();
-    fill(step + T::STAGES - 1, true);
-    const unsigned char* stage = shared + step % T::STAGES * STAGE_BYTES;
-    multiply_step<Product, T, LAYOUT>(stage, stage + A_BYTES, warpRow, warpColumn, sums);
+    const unsigned char* stage = ring.tile(p, w, step);
+    multiply_step<Product, T, LAYOUT>(stage, stage + Ring::INPUT_BYTES, warpRow, warpColumn, sums);
   }
   cp_async_wait<0>();
   block_barrier();
 
   // Lane 4 g + t of an mma holds columns 2 t and 2 t + 1 of rows g and g + 8.
-  Sum* tile = reinterpret_cast<Sum*>(shared);
+  Sum* tile = reinterpret_cast<Sum*>(shared_memory());
   constexpr int pitch = T::TILE_COLUMNS + SUMS_PADDING;
   UNROLL
   for (int i = 0; i < ROWS; i++) {
