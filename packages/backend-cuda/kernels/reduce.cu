@@ -85,16 +85,8 @@ DEVICE T reduced(const ReduceParams& p, const RowWork<2>& work, int32_t reductio
   NO_UNROLL
   for (int next = work.first; next < work.length; next += REDUCED_AT_ONCE * work.step) {
     T values[REDUCED_AT_ONCE];
-    int64_t indices[REDUCED_AT_ONCE];
     bool valid[REDUCED_AT_ONCE];
-    UNROLL
-    for (int i = 0; i < REDUCED_AT_ONCE; i++) {
-      int64_t offsets[2];
-      valid[i] = next + i * work.step < work.length;
-      element_offsets(offsets, p, work, valid[i] ? next + i * work.step : 0);
-      indices[i] = offsets[0];
-    }
-    load_elements(values, p.input, indices, valid, p.inputType, T(0));
+    load_row_elements(values, valid, p, work, next, T(0));
     UNROLL
     for (int i = 0; i < REDUCED_AT_ONCE; i++) {
       if (valid[i]) total = joined(total, prepared(dequantized(values[i], p.inputScale, p.inputZeroPoint), reduction, shift), reduction);

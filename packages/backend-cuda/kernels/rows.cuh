@@ -134,3 +134,17 @@ DEVICE void load_elements(T (&values)[COUNT], const void* base, const int64_t (&
   UNROLL
   for (int i = 0; i < COUNT; i++) values[i] = valid[i] ? decode_narrow<T>(bits[i], type) : otherwise;
 }
+
+/** The elements of a row of `p.input`, the first operand, that a thread takes from `next` on; those beyond the row are `otherwise`. */
+template <typename T, int COUNT, typename Params>
+DEVICE void load_row_elements(T (&values)[COUNT], bool (&valid)[COUNT], const Params& p, const RowWork<2>& work, int next, T otherwise) {
+  int64_t indices[COUNT];
+  UNROLL
+  for (int i = 0; i < COUNT; i++) {
+    int64_t offsets[2];
+    valid[i] = next + i * work.step < work.length;
+    element_offsets(offsets, p, work, valid[i] ? next + i * work.step : 0);
+    indices[i] = offsets[0];
+  }
+  load_elements(values, p.input, indices, valid, p.inputType, otherwise);
+}

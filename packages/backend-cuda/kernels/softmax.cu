@@ -15,20 +15,6 @@ constexpr int SOFTMAX_HELD = 8;
 
 DEVICE float larger(float a, float b) { return a > b || a != a ? a : b; }
 
-/** The elements of a row that a thread takes from `next` on. */
-DEVICE void softmax_load(float (&values)[SOFTMAX_HELD], bool (&valid)[SOFTMAX_HELD], const SoftmaxParams& p, const RowWork<2>& work,
-                         int next) {
-  int64_t indices[SOFTMAX_HELD];
-  UNROLL
-  for (int i = 0; i < SOFTMAX_HELD; i++) {
-    int64_t offsets[2];
-    valid[i] = next + i * work.step < work.length;
-    element_offsets(offsets, p, work, valid[i] ? next + i * work.step : 0);
-    indices[i] = offsets[0];
-  }
-  load_elements(values, p.input, indices, valid, p.inputType, bits_float(0xff800000u));
-}
-
 KERNEL_BOUNDED(softmax, SoftmaxParams, 512, 1) {
   const RowWork<2> work = row_work<2>(p);
   const bool held = p.length <= SOFTMAX_HELD * p.threadsPerRow;
@@ -36,10 +22,11 @@ KERNEL_BOUNDED(softmax, SoftmaxParams, 512, 1) {
   bool valid[SOFTMAX_HELD];
   const int stride = SOFTMAX_HELD * work.step;
 
-  float top = bits_float(0xff800000u);
+  const float lowest = bits_float(0xff800000u);
+  float top = lowest;
   NO_UNROLL
   for (int next = work.first; next < work.length; next += stride) {
-    softmax_load(values, valid, p, work, next);
+    load_row_elements(values, valid, p, work, next, lowest);
     UNROLL
     for (int i = 0; i < SOFTMAX_HELD; i++) top = larger(top, values[i]);
   }
@@ -48,7 +35,7 @@ KERNEL_BOUNDED(softmax, SoftmaxParams, 512, 1) {
   float sum = 0.0f;
   NO_UNROLL
   for (int next = work.first; next < work.length; next += stride) {
-    if (!held) softmax_load(values, valid, p, work, next);
+    if (!held) load_row_elements(values, valid, p, work, next, lowest);
     UNROLL
     for (int i = 0; i < SOFTMAX_HELD; i++) {
       const float shifted = sub_rn(values[i], top), power = exp_(shifted);
@@ -62,7 +49,7 @@ KERNEL_BOUNDED(softmax, SoftmaxParams, 512, 1) {
   NO_UNROLL
   for (int next = work.first; next < work.length; next += stride) {
     if (!held) {
-      softmax_load(values, valid, p, work, next);
+      load_row_elements(values, valid, p, work, next, lowest);
       UNROLL
       for (int i = 0; i < SOFTMAX_HELD; i++) {
         const float shifted = sub_rn(values[i], top);
