@@ -1,10 +1,8 @@
-import { type Launch, pointerTo } from '../program/launch.ts'
-import { structLayout } from '../program/struct.ts'
+import type { Launch } from '../program/launch.ts'
 import type { View } from '../program/view.ts'
 import { computeFor } from './copy.ts'
-import { elementCode } from './elements.ts'
 import type { Quantization } from './epilogue.ts'
-import { rowFields, rowWork } from './rows.ts'
+import { rowLaunch, rowLayout } from './row-launch.ts'
 
 /** Codes of reduce.cu. */
 const reductionCodes = {
@@ -38,17 +36,12 @@ export interface ReduceArgs {
   readonly outputQuantization?: Quantization | undefined
 }
 
-export const reduceLayout = structLayout({
-  input: 'pointer',
-  output: 'pointer',
-  inputType: 'int32',
-  outputType: 'int32',
+export const reduceLayout = rowLayout({
   reduction: 'int32',
   inputScale: 'float32',
   inputZeroPoint: 'int32',
   outputScale: 'float32',
   outputZeroPoint: 'int32',
-  ...rowFields(2),
 })
 
 const maxThreads = 1024
@@ -59,35 +52,24 @@ export function reduce(args: ReduceArgs): Launch {
   if (compute === 'float64') throw new Error('Reductions are not computed in float64.')
   if (compute === 'int64' && (floatReductions.has(operation) || outputQuantization))
     throw new Error(`'${operation}' of integers wants floats, got ${input.dtype}.`)
-  const work = rowWork({
-    shape: input.shape,
-    axes,
-    operands: [input.strides, keptStrides(output, input, axes)],
-    maxThreads,
-    valueBytes: compute === 'int64' ? 8 : 4,
-  })
-  return {
+  const launch = rowLaunch({
     kernel: `reduce_${compute}`,
     layout: reduceLayout,
-    grid: work.grid,
-    threads: work.threads,
-    sharedBytes: work.sharedBytes,
-    arguments: {
-      input: pointerTo(input),
-      output: pointerTo(output),
-      inputType: elementCode(input),
-      outputType: elementCode(output),
+    input,
+    output,
+    outputStrides: keptStrides(output, input, axes),
+    axes,
+    maxThreads,
+    valueBytes: compute === 'int64' ? 8 : 4,
+    settings: {
       reduction: reductionCodes[operation],
       inputScale: inputQuantization?.scale ?? 0,
       inputZeroPoint: inputQuantization?.zeroPoint ?? 0,
       outputScale: outputQuantization?.scale ?? 0,
       outputZeroPoint: outputQuantization?.zeroPoint ?? 0,
-      ...work.arguments,
     },
-    reads: [input.buffer],
-    writes: [output.buffer],
-    tactic: `${compute} ${operation} of ${work.tactic}`,
-  }
+  })
+  return { ...launch, tactic: `${compute} ${operation} of ${launch.tactic}` }
 }
 
 export interface ArgReduceArgs {
@@ -100,45 +82,23 @@ export interface ArgReduceArgs {
   readonly selectLast?: boolean
 }
 
-export const argReduceLayout = structLayout({
-  input: 'pointer',
-  output: 'pointer',
-  inputType: 'int32',
-  outputType: 'int32',
-  smallest: 'int32',
-  selectLast: 'int32',
-  ...rowFields(2),
-})
+export const argReduceLayout = rowLayout({ smallest: 'int32', selectLast: 'int32' })
 
 export function argReduce({ input, output, axis, operation, selectLast = false }: ArgReduceArgs): Launch {
   const compute = computeFor(input.dtype)
   if (compute === 'float64') throw new Error('Reductions are not computed in float64.')
-  const work = rowWork({
-    shape: input.shape,
-    axes: [axis],
-    operands: [input.strides, keptStrides(output, input, [axis])],
-    maxThreads,
-    valueBytes: 16,
-  })
-  return {
+  const launch = rowLaunch({
     kernel: `arg_reduce_${compute}`,
     layout: argReduceLayout,
-    grid: work.grid,
-    threads: work.threads,
-    sharedBytes: work.sharedBytes,
-    arguments: {
-      input: pointerTo(input),
-      output: pointerTo(output),
-      inputType: elementCode(input),
-      outputType: elementCode(output),
-      smallest: operation === 'argMin' ? 1 : 0,
-      selectLast: selectLast ? 1 : 0,
-      ...work.arguments,
-    },
-    reads: [input.buffer],
-    writes: [output.buffer],
-    tactic: `${compute} ${operation} of ${work.tactic}`,
-  }
+    input,
+    output,
+    outputStrides: keptStrides(output, input, [axis]),
+    axes: [axis],
+    maxThreads,
+    valueBytes: 16,
+    settings: { smallest: operation === 'argMin' ? 1 : 0, selectLast: selectLast ? 1 : 0 },
+  })
+  return { ...launch, tactic: `${compute} ${operation} of ${launch.tactic}` }
 }
 
 /** Strides of a result per axis of the input, 0 along those that are gone. */

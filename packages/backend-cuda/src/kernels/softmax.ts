@@ -1,9 +1,7 @@
-import { type Launch, pointerTo } from '../program/launch.ts'
-import { structLayout } from '../program/struct.ts'
+import type { Launch } from '../program/launch.ts'
 import type { View } from '../program/view.ts'
-import { elementCode } from './elements.ts'
 import { broadcastStrides } from './iteration.ts'
-import { rowFields, rowWork } from './rows.ts'
+import { rowLaunch, rowLayout } from './row-launch.ts'
 
 interface SoftmaxArgs {
   /** float32 or float16, any strides. */
@@ -16,34 +14,18 @@ interface SoftmaxArgs {
   readonly logarithm?: boolean
 }
 
-export const softmaxLayout = structLayout({
-  input: 'pointer',
-  output: 'pointer',
-  inputType: 'int32',
-  outputType: 'int32',
-  logarithm: 'int32',
-  ...rowFields(2),
-})
+export const softmaxLayout = rowLayout({ logarithm: 'int32' })
 
 export function softmax({ input, output, axes, logarithm = false }: SoftmaxArgs): Launch {
-  const operands = [input.strides, broadcastStrides(output, input.shape)]
-  const work = rowWork({ shape: input.shape, axes, operands, maxThreads: 512, valueBytes: 4 })
-  return {
+  return rowLaunch({
     kernel: 'softmax',
     layout: softmaxLayout,
-    grid: work.grid,
-    threads: work.threads,
-    sharedBytes: work.sharedBytes,
-    arguments: {
-      input: pointerTo(input),
-      output: pointerTo(output),
-      inputType: elementCode(input),
-      outputType: elementCode(output),
-      logarithm: logarithm ? 1 : 0,
-      ...work.arguments,
-    },
-    reads: [input.buffer],
-    writes: [output.buffer],
-    tactic: work.tactic,
-  }
+    input,
+    output,
+    outputStrides: broadcastStrides(output, input.shape),
+    axes,
+    maxThreads: 512,
+    valueBytes: 4,
+    settings: { logarithm: logarithm ? 1 : 0 },
+  })
 }
