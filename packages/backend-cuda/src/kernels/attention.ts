@@ -1,8 +1,25 @@
+import type { DeviceFacts } from '../program/constants.ts'
 import { type Launch, pointerTo } from '../program/launch.ts'
 import { structLayout } from '../program/struct.ts'
 import type { View } from '../program/view.ts'
-import type { AttentionArgs } from './convolution-args.ts'
 import { storageOf } from './epilogue.ts'
+
+/** softmax(query keyT scale + mask) value, the softmax over the keys. */
+export interface AttentionArgs {
+  readonly precision: 'fp32' | 'fp16'
+  /** [B, H, Q, D]: like key, value and output contiguous along the last axis, any other strides; all of one dtype. */
+  readonly query: View
+  /** [B, H, K, D] */
+  readonly key: View
+  /** [B, H, K, D] */
+  readonly value: View
+  /** [B, H, Q, D] */
+  readonly output: View
+  readonly scale: number
+  /** float32 or float16, of shape [B, H, Q, K] with stride 0 where it broadcasts. */
+  readonly mask?: View | undefined
+  readonly device: DeviceFacts
+}
 
 const layout = structLayout({
   query: 'pointer',

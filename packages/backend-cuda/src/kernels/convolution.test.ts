@@ -15,9 +15,9 @@ import {
   type ViewOptions,
   valuesOf,
 } from '../testing/view-values.ts'
-import { convolution, convolutionTactics } from './convolution.ts'
-import type { ConvolutionArgs } from './convolution-args.ts'
+import { type ConvolutionArgs, convolution, convolutionTactics } from './convolution.ts'
 import type { Epilogue } from './epilogue.ts'
+
 import { type ProductPrecision, packConvolutionWeights, packedConvolutionShape, weightDTypes } from './packing.ts'
 import { splitCounters } from './split-counters.ts'
 

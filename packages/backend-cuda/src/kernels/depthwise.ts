@@ -1,6 +1,7 @@
 import { type Launch, pointerTo } from '../program/launch.ts'
 import { structLayout } from '../program/struct.ts'
-import type { DepthwiseArgs } from './convolution-args.ts'
+import type { View } from '../program/view.ts'
+import type { ConvolutionArgs } from './convolution.ts'
 import { divisorArguments, divisorFields } from './division.ts'
 import { epilogueArguments, epilogueFields, epiloguePointerFields, epilogueReads, storageOf } from './epilogue.ts'
 import { threadPerItem } from './grid.ts'
@@ -15,6 +16,15 @@ import {
   windowArguments,
   windowFields,
 } from './planes.ts'
+
+/** A depthwise convolution: C groups of one channel, M = C. */
+export type DepthwiseArgs = Omit<ConvolutionArgs, 'group' | 'weights' | 'splitDepth'> & {
+  /**
+   * As `packDepthwiseWeights` made it: [kernel elements, C]; for int8 also two such matrices, one below the other, whose
+   * sums are the weights.
+   */
+  readonly weights: View
+}
 
 const layout = structLayout({
   input: 'pointer',

@@ -1,9 +1,30 @@
+import type { DeviceFacts } from '../program/constants.ts'
 import type { Launch } from '../program/launch.ts'
 import type { View } from '../program/view.ts'
-import type { MatrixProductArgs } from './convolution-args.ts'
-import { packedDepth } from './packing.ts'
+import type { Epilogue } from './epilogue.ts'
+import { type ProductPrecision, packedDepth } from './packing.ts'
 import type { PlaceStrides } from './planes.ts'
 import { type ProductArgs, product, productTacticNames } from './product.ts'
+
+/** output = alpha a b + ..., over leading axes that broadcast where a stride is 0. */
+export interface MatrixProductArgs {
+  readonly precision: ProductPrecision
+  /** [..., M, K], any strides; dtypes as for a convolution's input. */
+  readonly a: View
+  /**
+   * [..., K, N] with any strides, of the same dtype class as a; or with `packed` [N, pitch] as `packMatrix` made it.
+   * int8 wants int8 here.
+   */
+  readonly b: View
+  readonly packed: boolean
+  /** [..., M, N] */
+  readonly output: View
+  readonly epilogue?: Epilogue | undefined
+  readonly device: DeviceFacts
+  readonly tactic?: string | undefined
+  /** As for a convolution. */
+  readonly splitDepth?: boolean | undefined
+}
 
 /** One launch that computes a matrix product, or a batch of them, with what follows it. */
 export function matrixProduct(args: MatrixProductArgs): Launch {

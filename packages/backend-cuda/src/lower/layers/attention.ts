@@ -1,6 +1,5 @@
 import type { DType } from '@lowlat/core'
-import { attention, whyNotAttention } from '../../kernels/attention.ts'
-import type { AttentionArgs } from '../../kernels/convolution-args.ts'
+import { type AttentionArgs, attention, whyNotAttention } from '../../kernels/attention.ts'
 import type { View } from '../../program/view.ts'
 import type { Facts } from '../facts.ts'
 import type { Lowering } from '../lowering.ts'

@@ -1,5 +1,4 @@
-import { convolution } from '../../kernels/convolution.ts'
-import type { ConvolutionArgs } from '../../kernels/convolution-args.ts'
+import { type ConvolutionArgs, convolution } from '../../kernels/convolution.ts'
 import { depthwiseConvolution } from '../../kernels/depthwise.ts'
 import {
   type ProductPrecision,

@@ -1,6 +1,5 @@
-import type { MatrixProductArgs } from '../../kernels/convolution-args.ts'
 import type { Epilogue } from '../../kernels/epilogue.ts'
-import { canMultiply, matrixProduct } from '../../kernels/matrix-product.ts'
+import { canMultiply, type MatrixProductArgs, matrixProduct } from '../../kernels/matrix-product.ts'
 import { type ProductPrecision, packedDepth, packMatrix, weightDTypes } from '../../kernels/packing.ts'
 import type { View } from '../../program/view.ts'
 import type { Lowering } from '../lowering.ts'
