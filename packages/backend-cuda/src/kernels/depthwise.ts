@@ -18,7 +18,7 @@ import {
 } from './planes.ts'
 
 /** A depthwise convolution: C groups of one channel, M = C. */
-export type DepthwiseArgs = Omit<ConvolutionArgs, 'group' | 'weights' | 'splitDepth'> & {
+type DepthwiseArgs = Omit<ConvolutionArgs, 'group' | 'weights' | 'splitDepth'> & {
   /**
    * As `packDepthwiseWeights` made it: [kernel elements, C]; for int8 also two such matrices, one below the other, whose
    * sums are the weights.
