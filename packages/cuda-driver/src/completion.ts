@@ -30,7 +30,7 @@ const SLOW_POLL_MS = 1
  */
 export class Completion {
   readonly #context: CudaContext
-  #polled: Waiter[] = []
+  readonly #polled: Waiter[] = []
   #polling = false
 
   constructor(context: CudaContext) {
@@ -49,13 +49,16 @@ export class Completion {
 
   readonly #poll = (): void => {
     const nowUs = monotonicUs()
-    this.#polled = this.#polled.filter((waiter) => {
+    const polled = this.#polled
+    let kept = 0
+    // In place: this runs hundreds of thousands of times a second, and garbage would cost more than the looking.
+    for (const waiter of polled) {
       if (hasArrived(waiter)) waiter.resolve()
       else if (nowUs >= waiter.pollUntilUs) void this.#waitInThread(waiter)
-      else return true
-      return false
-    })
-    this.#polling = this.#polled.length > 0
+      else polled[kept++] = waiter
+    }
+    polled.length = kept
+    this.#polling = kept > 0
     if (this.#polling) setImmediate(this.#poll)
   }
 

@@ -1,4 +1,8 @@
 // The device: one OS thread that runs what is queued in streams, each in order, and takes turns between them.
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstring>
 
@@ -194,8 +198,12 @@ void drop_where_failed() {
   if (dropped) d.ended.notify_all();
 }
 
+/** A device does not take the processor away from the threads that wait for it. On Linux, priorities belong to threads. */
+void run_behind_the_host() { setpriority(PRIO_PROCESS, static_cast<id_t>(syscall(SYS_gettid)), 10); }
+
 void device_main() {
   catch_memory_faults();
+  run_behind_the_host();
   Driver& d = driver();
   std::unique_lock<std::mutex> lock(d.mutex);
   for (;;) {

@@ -13,9 +13,8 @@ export function packArguments(launch: Launch, addressOf: (buffer: DeviceBuffer) 
   const { kernel, layout } = launch
   const bytes = new Uint8Array(layout.sizeBytes)
   const view = new DataView(bytes.buffer)
-  const names = new Set(layout.fields.map(({ name }) => name))
   for (const name of Object.keys(launch.arguments)) {
-    if (!names.has(name)) throw new Error(`the kernel '${kernel}' has no parameter '${name}'`)
+    if (!layout.names.has(name)) throw new Error(`the kernel '${kernel}' has no parameter '${name}'`)
   }
   for (const { name, type, count, offsetBytes } of layout.fields) {
     const argument = launch.arguments[name]

@@ -18,6 +18,7 @@ export interface FieldPlace {
 
 export interface StructLayout {
   readonly fields: readonly FieldPlace[]
+  readonly names: ReadonlySet<string>
   readonly sizeBytes: number
 }
 
@@ -34,7 +35,7 @@ export function structLayout(fields: StructFields): StructLayout {
     offset = offsetBytes + size * count
     return { name, type, count, offsetBytes }
   })
-  return { fields: places, sizeBytes: alignUp(offset, largest) }
+  return { fields: places, names: new Set(Object.keys(fields)), sizeBytes: alignUp(offset, largest) }
 }
 
 export const alignUp = (value: number, alignment: number): number => Math.ceil(value / alignment) * alignment
