@@ -2,7 +2,7 @@
 const levels = [
   ['core'],
   ['onnx', 'cuda-driver'],
-  ['backend-cpu', 'backend-cuda', 'preprocess', 'postprocess', 'quantize'],
+  ['backend-cpu', 'backend-cuda', 'backend-trt', 'preprocess', 'postprocess', 'quantize'],
   ['bench'],
 ]
 
