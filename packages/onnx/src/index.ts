@@ -24,6 +24,13 @@ export { type EvaluateOptions, evaluatedOperators, evaluateNode } from './evalua
 export { externalFiles } from './external/external-files.ts'
 export { graphFromFile } from './external/graph-from-file.ts'
 export { type SaveOptions, saveGraph } from './external/save-graph.ts'
+export {
+  type Float16Model,
+  type Float16Options,
+  type Float16Report,
+  float16FromGraph,
+  type KeptNode,
+} from './fp16/float16-from-graph.ts'
 export type { Attribute, AttributeValue } from './graph/attribute.ts'
 export { type AttributeInput, attributeFromInput, float, floats } from './graph/attribute-input.ts'
 export { checkGraph } from './graph/check.ts'
@@ -31,6 +38,7 @@ export { cloneGraph, exposeValues } from './graph/clone.ts'
 export { describeModel, type ModelDescription, type ValueDescription } from './graph/describe.ts'
 export { type Cut, extractGraph } from './graph/extract.ts'
 export { graphFromModel, graphFromOnnx } from './graph/from-onnx.ts'
+export { fusedOutput } from './graph/fused-output.ts'
 export { Graph, type NodeSpec } from './graph/graph.ts'
 export { Initializer } from './graph/initializer.ts'
 export type { ModelInfo } from './graph/model-info.ts'

@@ -1,3 +1,4 @@
+export type { Float16Model, Float16Report, KeptNode } from '@lowlat/onnx'
 export { type Calibrator, entropy, minMax, mse, percentile } from './calibrate/calibrators.ts'
 export { type CollectOptions, collectStatistics } from './calibrate/collect.ts'
 export type { Range, Scheme } from './calibrate/scheme.ts'
@@ -12,13 +13,7 @@ export {
 } from './compare/compare-models.ts'
 export type { ValuePair } from './compare/match-values.ts'
 export { tableFromComparison } from './compare/table.ts'
-export {
-  convertToFloat16,
-  type Float16Model,
-  type Float16Options,
-  type Float16Report,
-  type KeptNode,
-} from './fp16/convert.ts'
+export { convertToFloat16, type Float16Options } from './fp16/convert.ts'
 export { type Imported, type ImportOptions, importQuantized } from './import/import-quantized.ts'
 export { type FloatLayer, type ImportReport, type QuantizationStyle, textFromImport } from './import/report.ts'
 export type { Rounding } from './import/rounding.ts'

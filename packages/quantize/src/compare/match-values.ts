@@ -1,6 +1,5 @@
 import { dtypes, InputError, isDType } from '@lowlat/core'
-import type { Graph, Node, Value } from '@lowlat/onnx'
-import { fusedOutput } from '../graph/fused-output.ts'
+import { fusedOutput, type Graph, type Node, type Value } from '@lowlat/onnx'
 
 /** One value of each model that stand for the same. */
 export interface ValuePair {

@@ -1,6 +1,5 @@
 import { Tensor } from '@lowlat/core'
-import { evaluateNode, type Graph, type Node, type Value } from '@lowlat/onnx'
-import { fusedOutput } from '../graph/fused-output.ts'
+import { evaluateNode, fusedOutput, type Graph, type Node, type Value } from '@lowlat/onnx'
 import { roundHalfEven } from '../weights/channel-scale.ts'
 import { type Layer, layersOf } from './layer.ts'
 import { activationQuantization, isDequantize, isQuantize, quantizationOf, readersOf } from './linear-quantization.ts'

@@ -1,5 +1,4 @@
-import type { Graph, Initializer, Node, Value } from '@lowlat/onnx'
-import { fusedOutput } from '../graph/fused-output.ts'
+import { fusedOutput, type Graph, type Initializer, type Node, type Value } from '@lowlat/onnx'
 import { type Layer, layersOf } from './layer.ts'
 import { isDequantize, isQuantize, quantizationOf, readersOf } from './linear-quantization.ts'
 import type { Rounding } from './rounding.ts'

@@ -1,5 +1,4 @@
-import { type Graph, type Node, topologicalOrder, type Value } from '@lowlat/onnx'
-import { fusedOutput } from '../graph/fused-output.ts'
+import { fusedOutput, type Graph, type Node, topologicalOrder, type Value } from '@lowlat/onnx'
 import { type IntegerKernel, integerKernelOf } from './cpu-operators.ts'
 import type { FloatParts } from './recipe.ts'
 

@@ -1,5 +1,5 @@
 import { Tensor } from '@lowlat/core'
-import type { Value } from '@lowlat/onnx'
+import type { Value } from '../graph/value.ts'
 
 /** Largest finite float16 (IEEE 754-2019, binary16). */
 export const LARGEST_FLOAT16 = 65504

@@ -1,5 +1,6 @@
 import { sizeOf } from '@lowlat/core'
-import type { Node, Value } from '@lowlat/onnx'
+import type { Node } from '../graph/node.ts'
+import type { Value } from '../graph/value.ts'
 import { isFloat32, readersOf, valuesOf } from './keep-float32.ts'
 import { isHeavy } from './operators.ts'
 

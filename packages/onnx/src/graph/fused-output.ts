@@ -1,4 +1,5 @@
-import type { Node, Value } from '@lowlat/onnx'
+import type { Node } from './node.ts'
+import type { Value } from './value.ts'
 
 /** Rectifiers, which layers apply while they write their result. */
 const activations = new Set(['Relu', 'Clip'])

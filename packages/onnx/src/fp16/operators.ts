@@ -1,4 +1,4 @@
-import type { Node } from '@lowlat/onnx'
+import type { Node } from '../graph/node.ts'
 
 const set = (names: string) => new Set(names.split(' '))
 

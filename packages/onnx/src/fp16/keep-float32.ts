@@ -1,17 +1,21 @@
 import { InputError } from '@lowlat/core'
-import { type Graph, type Node, topologicalOrder, type Value, walkNodes } from '@lowlat/onnx'
-import type { CalibrationTable } from '../calibrate/table.ts'
 import { fusedOutput } from '../graph/fused-output.ts'
+import type { Graph } from '../graph/graph.ts'
+import type { Node } from '../graph/node.ts'
+import { topologicalOrder, walkNodes } from '../graph/order.ts'
+import type { Value } from '../graph/value.ts'
 import { hasFloat16, isHeavy, overflowProne, staysFloat32 } from './operators.ts'
 import { type HalfConstants, LARGEST_FLOAT16 } from './precision.ts'
+
+type MeasuredRanges = ReadonlyMap<string, { readonly min: number; readonly max: number }>
 
 export interface KeepOptions {
   /** Names of nodes and operator types to keep in float32, beside those that are kept by themselves. */
   readonly keepFloat32?: readonly string[]
   /** Operator types to convert although they may overflow, for example 'Softmax'. */
   readonly convert?: readonly string[]
-  /** What calibration measured: values that come near float16's limit keep what computes and reads them in float32. */
-  readonly ranges?: CalibrationTable
+  /** What was measured, by value: what comes near float16's limit is computed and read in float32. */
+  readonly ranges?: MeasuredRanges
 }
 
 /** What was measured on samples must leave room for other inputs. */
@@ -127,10 +131,10 @@ export class Kept {
     visit(this.#graph)
   }
 
-  #keepRanges({ histograms }: CalibrationTable): void {
+  #keepRanges(ranges: MeasuredRanges): void {
     for (const node of this.#nodes) {
       for (const value of valuesOf(node)) {
-        const range = histograms.get(value.name)
+        const range = ranges.get(value.name)
         if (!range) continue
         const most = Math.max(-range.min, range.max)
         if (most > LARGEST_FLOAT16 / RANGE_MARGIN)
