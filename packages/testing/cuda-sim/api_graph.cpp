@@ -49,6 +49,7 @@ CUDA_SIM_API CUresult cuStreamBeginCapture_v2(void* handle, int mode) {
   capture->mode = mode;
   capture->thread = std::this_thread::get_id();
   capture->origin = stream;
+  capture->id = ++driver().captures_begun;
   capture->graph = std::make_unique<Graph>();
   capture->graph->context = call.context();
   stream->capture = capture;

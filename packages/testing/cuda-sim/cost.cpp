@@ -7,13 +7,14 @@
 namespace cuda_sim {
 
 double cost_us(const Node& node, const Work& work, bool in_graph) {
-  constexpr double launch_us = 2.2, graph_node_us = 1.3, copy_us = 1.5;
+  constexpr double launch_us = 2.2, graph_node_us = 1.3, copy_us = 1.5, host_us = 5;
   constexpr double multiprocessors = 132, flops_per_us = 400e6, thread_steps_per_us = 132 * 128 * 1700.0 / 100;
   constexpr double memory_bytes_per_us = 3.0e6, link_bytes_per_us = 25e3;
   const double start = in_graph ? graph_node_us : node.kind == NodeKind::kernel ? launch_us : copy_us;
   const double bytes = static_cast<double>(node.bytes);
   if (node.kind == NodeKind::copy) return start + bytes / (node.crosses ? link_bytes_per_us : memory_bytes_per_us / 2);
   if (node.kind == NodeKind::fill) return start + bytes / memory_bytes_per_us;
+  if (node.kind == NodeKind::host) return host_us;
   if (node.kind == NodeKind::empty) return 0;
   // Too few blocks leave multiprocessors idle. A thread counts as 100 instructions and every warp operation as two.
   const double used = std::min(1.0, static_cast<double>(work.blocks) / multiprocessors);

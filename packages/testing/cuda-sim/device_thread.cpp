@@ -150,6 +150,13 @@ bool run_part(Stream& stream, std::unique_lock<std::mutex>& lock) {
           check_memory(*stream.context, "after kernel " + node.function->name);
         work = grid.work();
         stream.grid.reset();
+      } else if (node.kind == NodeKind::host) {
+        lock.unlock();
+        set_in_host_function(true);
+        node.call(node.user_data);
+        set_in_host_function(false);
+        lock.lock();
+        check_memory(*stream.context, "after a host function");
       } else if (node.kind != NodeKind::empty) {
         if (!allocated(node)) {
           set_error(*stream.context, CUDA_ERROR_ILLEGAL_ADDRESS, "a queued copy names memory that has been freed");

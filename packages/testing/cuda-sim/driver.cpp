@@ -2,11 +2,14 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <utility>
 
 namespace cuda_sim {
 namespace {
 
 thread_local Context* current_on_thread = nullptr;
+thread_local bool in_host_function = false;
+thread_local int capture_mode = capture_global;
 
 double number_from_environment(const char* name, double otherwise) {
   const char* text = std::getenv(name);
@@ -39,6 +42,9 @@ Driver& driver() {
   return *instance;
 }
 
+void set_in_host_function(bool inside) { in_host_function = inside; }
+int exchange_capture_mode(int mode) { return std::exchange(capture_mode, mode); }
+
 Context* current_context() { return current_on_thread; }
 void set_current_context(Context* context) { current_on_thread = context; }
 
@@ -62,6 +68,8 @@ Call::Call(const char* name, unsigned needs) : lock_(driver().mutex) { refusal_ 
 CUresult Call::check(const char* name, unsigned needs) {
   Driver& d = driver();
   d.calls[name]++;
+  // The real driver may, and may also deadlock.
+  if (in_host_function) return CUDA_ERROR_NOT_PERMITTED;
   late_ = take_fault(name);
   if (late_ != CUDA_SUCCESS && !(needs & destroys)) return late_;
   if (!(needs & needs_init)) return CUDA_SUCCESS;
@@ -80,8 +88,10 @@ CUresult Call::check(const char* name, unsigned needs) {
 CUresult Call::check_captures() {
   CUresult status = CUDA_SUCCESS;
   const auto me = std::this_thread::get_id();
+  if (capture_mode == capture_relaxed) return status;
   for (const auto& capture : driver().captures) {
-    if (capture->mode == capture_relaxed || (capture->mode == capture_thread_local && capture->thread != me)) continue;
+    const bool others_count = capture->mode == capture_global && capture_mode == capture_global;
+    if (capture->mode == capture_relaxed || (capture->thread != me && !others_count)) continue;
     capture->invalid = true;
     status = CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
   }

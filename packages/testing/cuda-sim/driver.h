@@ -65,7 +65,7 @@ struct Driver {
   bool initialized = false;
   int devices = 1, compute_major = 9, compute_minor = 0;
   size_t memory_limit = 0;
-  uint64_t seed = 0, launches = 0, sequence = 0;
+  uint64_t seed = 0, launches = 0, sequence = 0, captures_begun = 0;
 
   std::vector<std::unique_ptr<Context>> contexts;
   /** The one that is alive; null before the first retain and after the last release. */
@@ -137,6 +137,11 @@ class Call {
 #define CUDA_SIM_CALL(name, needs)          \
   ::cuda_sim::Call call(#name, needs);      \
   if (call.refusal() != CUDA_SUCCESS) return call.refusal()
+
+/** Set in the device's thread while it calls a function of the host: driver calls are refused there. */
+void set_in_host_function(bool inside);
+/** CUstreamCaptureMode of the calling thread; returns what it was. */
+int exchange_capture_mode(int mode);
 
 Context* current_context();
 void set_current_context(Context* context);

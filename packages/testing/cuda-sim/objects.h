@@ -32,7 +32,7 @@ struct Module {
   std::map<std::string, std::shared_ptr<Function>> functions;
 };
 
-enum class NodeKind { kernel, copy, fill, empty };
+enum class NodeKind { kernel, copy, fill, host, empty };
 
 /** A piece of work: in a stream, or in a graph after the nodes that it depends on. */
 struct Node {
@@ -51,6 +51,10 @@ struct Node {
   bool crosses = false;
   /** The bytes of a pageable source, taken when the copy was queued. */
   std::shared_ptr<std::vector<unsigned char>> staged;
+
+  // Host function
+  void (*call)(void*) = nullptr;
+  void* user_data = nullptr;
 
   std::vector<uint32_t> dependencies;
 };
@@ -95,6 +99,7 @@ struct Capture {
   Stream* origin;
   std::unique_ptr<Graph> graph;
   bool invalid = false;
+  uint64_t id = 0;
 };
 
 struct Stream {

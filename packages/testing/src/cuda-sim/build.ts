@@ -39,7 +39,7 @@ export async function buildSimulator({ kernels, sanitize = false }: SimulatorSou
   if (reason) throw new Error(reason)
   mkdirSync(cacheFolder, { recursive: true })
   const sources = readdirSync(simulatorFolder).filter((name) => name.endsWith('.cpp'))
-  const driver = await link({
+  const driver = await linkLibrary({
     name: 'libcuda-sim',
     sources: sources.map((name) => join(simulatorFolder, name)),
     flags: compilerFlags('simulator', sanitize),
@@ -48,7 +48,7 @@ export async function buildSimulator({ kernels, sanitize = false }: SimulatorSou
     libraries: ['-pthread', '-ldl', '-Wl,-z,nodelete', '-Wl,--no-undefined'],
   })
   const paths = kernels.map((path) => resolve(path))
-  const library = await link({
+  const library = await linkLibrary({
     name: 'kernels',
     sources: paths,
     flags: compilerFlags('kernels', sanitize),
@@ -60,7 +60,8 @@ export async function buildSimulator({ kernels, sanitize = false }: SimulatorSou
   return { driverPath: driver, imagePath }
 }
 
-interface Library {
+/** A library in the cache of the simulator. */
+export interface Library {
   readonly name: string
   readonly sources: readonly string[]
   readonly flags: readonly string[]
@@ -69,7 +70,7 @@ interface Library {
 }
 
 /** One shared library of these sources, each compiled by itself. */
-async function link({ name, sources, flags, includePath, libraries }: Library): Promise<string> {
+export async function linkLibrary({ name, sources, flags, includePath, libraries }: Library): Promise<string> {
   const allFlags = [...flags, ...includePath.map((folder) => `-I${folder}`)]
   const identity = compilerIdentity()
   const objects = await Promise.all(
