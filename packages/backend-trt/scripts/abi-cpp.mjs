@@ -1,0 +1,286 @@
+// @ts-check
+// Both tables as one C++17 header for the addon and for the stand-in library:
+//   import { writeHeader } from './abi-cpp.mjs';  writeHeader('build/abi_tables.h')
+//   node scripts/abi-cpp.mjs build/abi_tables.h
+// What the header offers, and how it is used, stands at its top.
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { argv } from 'node:process'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import { versionNumber } from './abi-table.mjs'
+
+/** @typedef {import('./abi-table.mjs').Table} Table */
+
+const usage = `// Made from the tables in packages/backend-trt/abi by scripts/abi-cpp.mjs; do not edit.
+//
+// A version is the number that getInferLibVersion returns: 101401 for 10.14.1, 110100 for 11.1.0.
+//
+//   using namespace lowlat_trt;
+//   if (!isKnownMajor(version)) ...                                        // no table: refuse the library
+//   int slot = slotOf(version, Method::Builder_createNetworkV2);           // -1: this version does not have the method
+//   int32_t since = sinceOf(majorOf(version), Method::Builder_...);        // 0: never in this major; for messages
+//   void** vtable = vtableOf(Method::Builder_createNetworkV2, builder);    // of the object behind a public object, or of the object
+//   void* network = reinterpret_cast<void* (*)(void*, uint32_t)>(vtable[slot])(selfOf(Method::Builder_createNetworkV2, builder), flags);
+//   destroyPublic(network);                                                // deletes a public object (Through::Impl)
+//   int destroy = slotOf(version, Method::OnnxParser_destroy);             // the same for objects with a vtable of their own
+//
+//   int32_t value;                                                         // names without their k
+//   if (enumValue(version, "BuilderFlag", "FP16", &value)) ...
+//   const char* name = enumName(version, "DataType", 7);                   // "BF16", or nullptr
+//
+// For objects that we provide (Through::Callback) and for the stand-in, which fills whole vtables; both work in constant expressions:
+//   constexpr int slots = slotCount(version, Class::Logger);
+//   constexpr Method method = methodAt(version, Class::Builder, slot);     // Method::None: a slot of a destructor, or none
+//   constexpr Interface info = interfaceOf(major, Class::Logger);          // for getInterfaceInfo; kind is nullptr where it has none
+//   methodName(method)                                                     // "Builder.createNetworkV2"
+// In callbacks, Class_destructor is the slot of the complete destructor and Class_destroy that of the deleting one; in objects with a
+// vtable of their own Class_destroy is there too. Behind public objects (Through::Impl) slots 0 and 1 are the destructors'.
+`
+
+/** @param {string} name */
+const withoutK = (name) => name.replace(/^k(?=[A-Z0-9])/, '')
+
+/**
+ * @param {readonly Table[]} tables
+ * @returns {string}
+ */
+export function headerText(tables) {
+  const classes = [...new Set(tables.flatMap((table) => Object.keys(table.classes)))]
+  const methods = classes.flatMap((name) => {
+    const keys = new Set(tables.flatMap((table) => Object.keys(table.classes[name]?.methods ?? {})))
+    return [...keys].map((method) => ({ class: name, method }))
+  })
+  const id = (/** @type {{ class: string, method: string }} */ { class: name, method }) => `${name}_${method}`
+  const throughs = classes.map((name) => {
+    const kinds = new Set(tables.flatMap((table) => table.classes[name]?.through ?? []))
+    const [kind = ''] = kinds
+    if (kinds.size !== 1) throw new Error(`${name} is reached in different ways by the majors`)
+    return `Through::${kind.replace(/^./, (letter) => letter.toUpperCase())}`
+  })
+  const perMajor = tables.map((table) => {
+    const slots = methods.map((method) => {
+      const entry = table.classes[method.class]?.methods[method.method]
+      if (!entry) return '{-1, 0}'
+      return `{${entry.slot}, ${versionNumber(entry.since ?? table.from)}}`
+    })
+    const interfaces = classes.map((name) => {
+      const info = table.classes[name]?.interface
+      return info ? `{"${info.kind}", ${info.major}, ${info.minor}}` : '{nullptr, 0, 0}'
+    })
+    const exceptions = table.exceptions.map(
+      (entry) =>
+        `{${versionNumber(entry.from)}, ${versionNumber(entry.to, 99)}, Class::${entry.class}, ${entry.insertedAt}, Method::${entry.class}_${entry.inserted}}`,
+    )
+    const enums = Object.entries(table.enums).flatMap(([name, values]) =>
+      Object.entries(values).map(([key, value]) => {
+        const [number, since] = typeof value === 'number' ? [value, table.from] : [value.value, value.since]
+        return `{"${name}", "${withoutK(key)}", ${number}, ${versionNumber(since)}}`
+      }),
+    )
+    const none = '{0, 0, Class::None, 0, Method::None}'
+    return `inline constexpr Slot kSlots${table.major}[] = {
+    ${slots.map((slot, index) => `${slot},  // ${id(/** @type {{ class: string, method: string }} */ (methods[index]))}`).join('\n    ')}
+};
+inline constexpr Interface kInterfaces${table.major}[] = {${interfaces.join(', ')}};
+inline constexpr Exception kExceptions${table.major}[] = {${[...exceptions, none].join(', ')}};
+inline constexpr EnumValue kEnums${table.major}[] = {
+    ${enums.join(',\n    ')},
+    {nullptr, nullptr, 0, 0},
+};
+`
+  })
+  const majors = tables.map(
+    ({ major }) => `{${major}, kSlots${major}, kInterfaces${major}, kExceptions${major}, kEnums${major}}`,
+  )
+  return `${usage}#pragma once
+
+#include <cstdint>
+
+namespace lowlat_trt {
+
+enum class Class : int16_t {
+  None = -1,
+  ${classes.join(',\n  ')},
+};
+
+enum class Method : int16_t {
+  None = -1,
+  ${methods.map(id).join(',\n  ')},
+};
+
+/** Whose vtable a class's methods stand in: of the object behind a public object, of the object itself, or one of ours. */
+enum class Through : uint8_t { Impl, Object, Callback };
+
+struct Slot {
+  int16_t slot;   // -1: not in this major
+  int32_t since;  // version number; 0: not in this major
+};
+
+/** What an object that we provide answers to getInterfaceInfo; has the layout that TensorRT expects. */
+struct Interface {
+  const char* kind;
+  int32_t major;
+  int32_t minor;
+};
+
+/** From one version to another, both included, a method stood in the middle of a vtable. */
+struct Exception {
+  int32_t from;
+  int32_t to;
+  Class inClass;
+  int16_t insertedAt;
+  Method inserted;
+};
+
+struct EnumValue {
+  const char* name;
+  const char* key;
+  int32_t value;
+  int32_t since;
+};
+
+struct MethodInfo {
+  Class inClass;
+  const char* name;
+};
+
+inline constexpr int kClassCount = ${classes.length};
+inline constexpr int kMethodCount = ${methods.length};
+
+inline constexpr Through kThrough[] = {${throughs.join(', ')}};
+inline constexpr const char* kClassNames[] = {${classes.map((name) => `"${name}"`).join(', ')}};
+inline constexpr MethodInfo kMethods[] = {
+    ${methods.map((method) => `{Class::${method.class}, "${method.class}.${method.method}"},`).join('\n    ')}
+};
+
+${perMajor.join('\n')}
+struct MajorTable {
+  int32_t major;
+  const Slot* slots;
+  const Interface* interfaces;
+  const Exception* exceptions;  // up to one of Class::None
+  const EnumValue* enums;       // up to one without a name
+};
+inline constexpr MajorTable kMajors[] = {${majors.join(', ')}};
+
+constexpr int32_t majorOf(int32_t version) { return version / 10000; }
+
+constexpr const MajorTable* tableOf(int32_t major) {
+  for (const MajorTable& table : kMajors)
+    if (table.major == major) return &table;
+  return nullptr;
+}
+
+constexpr bool isKnownMajor(int32_t version) { return tableOf(majorOf(version)) != nullptr; }
+
+constexpr const char* methodName(Method method) { return method == Method::None ? "none" : kMethods[static_cast<int>(method)].name; }
+
+constexpr const char* className(Class in) { return in == Class::None ? "none" : kClassNames[static_cast<int>(in)]; }
+
+constexpr Class classOf(Method method) { return kMethods[static_cast<int>(method)].inClass; }
+
+constexpr Through throughOf(Class in) { return kThrough[static_cast<int>(in)]; }
+
+/** The version in which a major has had a method from; 0 where it never has. */
+constexpr int32_t sinceOf(int32_t major, Method method) {
+  const MajorTable* table = tableOf(major);
+  return table ? table->slots[static_cast<int>(method)].since : 0;
+}
+
+/** The slot of a method in this very version, or -1. */
+constexpr int slotOf(int32_t version, Method method) {
+  const MajorTable* table = tableOf(majorOf(version));
+  if (!table || method == Method::None) return -1;
+  const Slot entry = table->slots[static_cast<int>(method)];
+  if (entry.slot < 0 || version < entry.since) return -1;
+  for (const Exception* exception = table->exceptions; exception->inClass != Class::None; exception++) {
+    if (exception->inClass != classOf(method) || version < exception->from || version > exception->to) continue;
+    if (exception->inserted == method) return exception->insertedAt;
+    return entry.slot >= exception->insertedAt ? entry.slot + 1 : entry.slot;
+  }
+  return entry.slot;
+}
+
+/** The method in a slot of a class's vtable, or None: destructors behind public objects, and what the version does not have. */
+constexpr Method methodAt(int32_t version, Class in, int slot) {
+  for (int index = 0; index < kMethodCount; index++) {
+    const Method method = static_cast<Method>(index);
+    if (kMethods[index].inClass == in && slotOf(version, method) == slot) return method;
+  }
+  return Method::None;
+}
+
+/** How many slots a class's vtable has in this version; 0 where the version lacks the class. */
+constexpr int slotCount(int32_t version, Class in) {
+  int count = 0;
+  for (int index = 0; index < kMethodCount; index++) {
+    if (kMethods[index].inClass != in) continue;
+    const int slot = slotOf(version, static_cast<Method>(index));
+    if (slot >= count) count = slot + 1;
+  }
+  return count;
+}
+
+constexpr Interface interfaceOf(int32_t major, Class in) {
+  const MajorTable* table = tableOf(major);
+  return table ? table->interfaces[static_cast<int>(in)] : Interface{nullptr, 0, 0};
+}
+
+constexpr bool sameText(const char* a, const char* b) {
+  while (*a && *a == *b) a++, b++;
+  return *a == *b;
+}
+
+/** The value of an enumerator, named without its k; false where this version does not have it. */
+constexpr bool enumValue(int32_t version, const char* name, const char* key, int32_t* value) {
+  const MajorTable* table = tableOf(majorOf(version));
+  if (!table) return false;
+  for (const EnumValue* entry = table->enums; entry->name; entry++) {
+    if (version < entry->since || !sameText(entry->name, name) || !sameText(entry->key, key)) continue;
+    *value = entry->value;
+    return true;
+  }
+  return false;
+}
+
+/** The name, without its k, of an enumerator's value; nullptr where the table has none. Of two names the first one declared. */
+constexpr const char* enumName(int32_t version, const char* name, int32_t value) {
+  const MajorTable* table = tableOf(majorOf(version));
+  if (!table) return nullptr;
+  for (const EnumValue* entry = table->enums; entry->name; entry++)
+    if (entry->value == value && version >= entry->since && sameText(entry->name, name)) return entry->key;
+  return nullptr;
+}
+
+/** The object whose vtable has the method, to be passed as first argument: a public object's second word, or the object itself. */
+inline void* selfOf(Method method, void* object) {
+  return throughOf(classOf(method)) == Through::Impl ? static_cast<void**>(object)[1] : object;
+}
+
+inline void** vtableOf(Method method, void* object) { return *static_cast<void***>(selfOf(method, object)); }
+
+/** Where a public object that stands in front of an implementation has its deleting destructor. */
+inline constexpr int kPublicDestroySlot = 1;
+
+/** Deletes a public object in front of an implementation; for others call their own destroy method. */
+inline void destroyPublic(void* object) {
+  if (object) reinterpret_cast<void (*)(void*)>((*static_cast<void***>(object))[kPublicDestroySlot])(object);
+}
+
+}  // namespace lowlat_trt
+`
+}
+
+/** Writes the header of the tables in abi/. @param {string} path */
+export function writeHeader(path) {
+  const tables = [10, 11].map((major) =>
+    JSON.parse(readFileSync(fileURLToPath(new URL(`../abi/trt${major}.json`, import.meta.url)), 'utf8')),
+  )
+  mkdirSync(dirname(path), { recursive: true })
+  writeFileSync(path, headerText(tables))
+}
+
+if (argv[1] && import.meta.url === pathToFileURL(argv[1]).href) {
+  if (!argv[2]) throw new Error('Usage: abi-cpp.mjs FILE')
+  writeHeader(argv[2])
+}
