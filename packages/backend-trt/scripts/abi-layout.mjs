@@ -122,6 +122,30 @@ export const enumSources = {
   OnnxParserFlag: 'nvonnxparser::OnnxParserFlag',
 }
 
+/**
+ * The structs that pass between us and the library, and their bytes; the same in both majors.
+ * @type {Readonly<Record<string, { size: number, fields: Record<string, number> }>>}
+ */
+export const layouts = {
+  Dims: { size: 72, fields: { nbDims: 0, d: 8 } },
+  Weights: { size: 24, fields: { type: 0, values: 8, count: 16 } },
+  InterfaceInfo: { size: 16, fields: { kind: 0, major: 8, minor: 12 } },
+  PluginField: { size: 24, fields: { name: 0, data: 8, type: 16, length: 20 } },
+}
+
+/** C functions and their types; the libraries export them under these names. @type {Readonly<Record<string, string>>} */
+export const functionSources = {
+  getInferLibVersion: 'int32_t()',
+  createInferBuilder_INTERNAL: 'void*(void* logger, int32_t version)',
+  createInferRuntime_INTERNAL: 'void*(void* logger, int32_t version)',
+  createInferRefitter_INTERNAL: 'void*(void* engine, void* logger, int32_t version)',
+  getPluginRegistry: 'nvinfer1::IPluginRegistry*()',
+  initLibNvInferPlugins: 'bool(void* logger, char const* libNamespace)',
+  createNvOnnxParser_INTERNAL: 'void*(void* network, void* logger, int32_t version)',
+  createNvOnnxParserRefitter_INTERNAL: 'void*(void* refitter, void* logger, int32_t version)',
+  getNvOnnxParserVersion: 'int32_t()',
+}
+
 /** Those that must be there, then those that come with some releases or packages. */
 const required = [
   'NvInferVersion.h',
@@ -235,28 +259,43 @@ function vtable(declarations, type) {
   if (!found) return undefined
   if (found.bases.length > 1) throw new Error(`${type} has several bases, whose vtables are not known`)
   /** @type {VirtualFunction[]} */
-  let entries = []
+  let inherited = []
   for (const base of found.bases) {
-    const inherited =
+    const entries =
       base.includes('::') && declarations.classes.has(base)
         ? vtable(declarations, base)
         : scoped(declarations, found.name, base)
-    if (!inherited) throw new Error(`${type} derives from ${base}, which is not declared`)
-    entries = [...inherited]
+    if (!entries) throw new Error(`${type} derives from ${base}, which is not declared`)
+    inherited = entries
   }
+  const overridden = [...inherited]
+  /** @type {VirtualFunction[]} */
+  const added = []
   for (const entry of found.virtuals) {
-    const matches = entries.filter(
-      (other) =>
-        other.name === entry.name &&
-        other.isConst === entry.isConst &&
-        other.parameters.length === entry.parameters.length,
-    )
-    if (matches.length > 1) throw new Error(`${type}::${entry.name} overrides one of several functions`)
-    const [match] = matches
-    if (match) entries[entries.indexOf(match)] = entry
-    else entries.push(entry)
+    const at = inherited.findIndex((other) => sameFunction(entry, other))
+    if (at >= 0) overridden[at] = entry
+    else added.push(entry)
   }
-  return entries
+  return [...overridden, ...added]
+}
+
+/** Whether one overrides the other. @param {VirtualFunction} a @param {VirtualFunction} b */
+function sameFunction(a, b) {
+  return (
+    a.name === b.name &&
+    a.isConst === b.isConst &&
+    a.parameters.map(parameterType).join() === b.parameters.map(parameterType).join()
+  )
+}
+
+/** A parameter without its name and without const on the value itself. @param {string} parameter */
+function parameterType(parameter) {
+  const words = parameter.split(' ')
+  const last = words.at(-1) ?? ''
+  const types = words.filter((word) => /^\w/.test(word) && word !== 'const').length
+  if (/^\w/.test(last) && last !== 'const' && types > 1) words.pop()
+  if (words.at(-1) === 'const' && words.length > 1) words.pop()
+  return words.join(' ')
 }
 
 /** A base named from inside a class: looked up in its namespaces from the inside out. @param {Declarations} declarations @param {string} from @param {string} base */
