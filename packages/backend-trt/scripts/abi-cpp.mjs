@@ -21,6 +21,7 @@ const usage = `// Made from the tables in packages/backend-trt/abi by scripts/ab
 //   int32_t since = sinceOf(majorOf(version), Method::Builder_...);        // 0: never in this major; for messages
 //   void** vtable = vtableOf(Method::Builder_createNetworkV2, builder);    // of the object behind a public object, or of the object
 //   void* network = reinterpret_cast<void* (*)(void*, uint32_t)>(vtable[slot])(selfOf(Method::Builder_createNetworkV2, builder), flags);
+//   static_assert(isCallOf<void*, uint32_t>(Method::Builder_createNetworkV2));  // what it passes and returns, as the headers say
 //   destroyPublic(network);                                                // deletes a public object (Through::Impl)
 //   int destroy = slotOf(version, Method::OnnxParser_destroy);             // the same for objects with a vtable of their own
 //
@@ -32,10 +33,42 @@ const usage = `// Made from the tables in packages/backend-trt/abi by scripts/ab
 //   constexpr int slots = slotCount(version, Class::Logger);
 //   constexpr Method method = methodAt(version, Class::Builder, slot);     // Method::None: a slot of a destructor, or none
 //   constexpr Interface info = interfaceOf(major, Class::Logger);          // for getInterfaceInfo; kind is nullptr where it has none
+//   static_assert(isTypeOf<void*, uint32_t>(major, method));              // the same, exactly, of one major
 //   methodName(method)                                                     // "Builder.createNetworkV2"
 // In callbacks, Class_destructor is the slot of the complete destructor and Class_destroy that of the deleting one; in objects with a
 // vtable of their own Class_destroy is there too. Behind public objects (Through::Impl) slots 0 and 1 are the destructors'.
 `
+
+/** A letter for each machine type. @type {Readonly<Record<string, string>>} */
+const letters = {
+  void: 'v',
+  bool: 'b',
+  int32_t: 'i',
+  uint32_t: 'u',
+  int64_t: 'l',
+  uint64_t: 'm',
+  float: 'f',
+  double: 'd',
+  'void*': 'p',
+  'const void*': 'p',
+  'const char*': 'p',
+  Dims: 'D',
+  Weights: 'W',
+  Interface: 'I',
+  struct: '?',
+}
+
+/** `bool(const char*, int32_t)` -> `bpi`. @param {string} type */
+function typeCode(type) {
+  const [, result = '', parameters = ''] = /^(.*?)\((.*)\)$/.exec(type) ?? []
+  return [result, ...parameters.split(', ').filter(Boolean)]
+    .map((part) => {
+      const letter = letters[part]
+      if (!letter) throw new Error(`type '${part}' has no letter`)
+      return letter
+    })
+    .join('')
+}
 
 /** @param {string} name */
 const withoutK = (name) => name.replace(/^k(?=[A-Z0-9])/, '')
@@ -60,8 +93,8 @@ export function headerText(tables) {
   const perMajor = tables.map((table) => {
     const slots = methods.map((method) => {
       const entry = table.classes[method.class]?.methods[method.method]
-      if (!entry) return '{-1, 0}'
-      return `{${entry.slot}, ${versionNumber(entry.since ?? table.from)}}`
+      if (!entry) return '{-1, 0, nullptr}'
+      return `{${entry.slot}, ${versionNumber(entry.since ?? table.from)}, "${typeCode(entry.type)}"}`
     })
     const interfaces = classes.map((name) => {
       const info = table.classes[name]?.interface
@@ -95,6 +128,7 @@ inline constexpr EnumValue kEnums${table.major}[] = {
   return `${usage}#pragma once
 
 #include <cstdint>
+#include <type_traits>
 
 namespace lowlat_trt {
 
@@ -114,6 +148,7 @@ enum class Through : uint8_t { Impl, Object, Callback };
 struct Slot {
   int16_t slot;   // -1: not in this major
   int32_t since;  // version number; 0: not in this major
+  const char* types;  // a letter for the result and for each parameter behind the object: see machineType
 };
 
 /** What an object that we provide answers to getInterfaceInfo; has the layout that TensorRT expects. */
@@ -163,6 +198,11 @@ struct MajorTable {
 };
 inline constexpr MajorTable kMajors[] = {${majors.join(', ')}};
 
+constexpr bool sameText(const char* a, const char* b) {
+  while (*a && *a == *b) a++, b++;
+  return *a == *b;
+}
+
 constexpr int32_t majorOf(int32_t version) { return version / 10000; }
 
 constexpr const MajorTable* tableOf(int32_t major) {
@@ -185,6 +225,47 @@ constexpr Through throughOf(Class in) { return kThrough[static_cast<int>(in)]; }
 constexpr int32_t sinceOf(int32_t major, Method method) {
   const MajorTable* table = tableOf(major);
   return table ? table->slots[static_cast<int>(method)].since : 0;
+}
+
+/** The letter of a C++ type in Slot::types; structs are told by their size: Dims, Weights, Interface. */
+template <class Type>
+constexpr char machineType() {
+  if constexpr (std::is_void_v<Type>) return 'v';
+  else if constexpr (std::is_pointer_v<Type> || std::is_reference_v<Type>) return 'p';
+  else if constexpr (std::is_same_v<Type, bool>) return 'b';
+  else if constexpr (std::is_same_v<Type, float>) return 'f';
+  else if constexpr (std::is_same_v<Type, double>) return 'd';
+  else if constexpr (std::is_enum_v<Type>) return machineType<std::underlying_type_t<Type>>();
+  else if constexpr (std::is_integral_v<Type> && sizeof(Type) == 4) return std::is_signed_v<Type> ? 'i' : 'u';
+  else if constexpr (std::is_integral_v<Type> && sizeof(Type) == 8) return std::is_signed_v<Type> ? 'l' : 'm';
+  else if constexpr (std::is_class_v<Type> && std::is_trivially_copyable_v<Type>)
+    return sizeof(Type) == 72 ? 'D' : sizeof(Type) == 24 ? 'W' : sizeof(Type) == 16 ? 'I' : '-';
+  else return '-';
+}
+
+/** Whether a major has a method with exactly this result and these parameters. */
+template <class Result, class... Parameters>
+constexpr bool isTypeOf(int32_t major, Method method) {
+  const MajorTable* table = tableOf(major);
+  const char* types = table && method != Method::None ? table->slots[static_cast<int>(method)].types : nullptr;
+  if (!types) return false;
+  const char given[] = {machineType<Result>(), machineType<Parameters>()..., '\\0'};
+  return sameText(types, given);
+}
+
+/** Whether every major that has a method can be called so: exactly this type, or a number for a result that is ignored as void. */
+template <class Result, class... Parameters>
+constexpr bool isCallOf(Method method) {
+  bool any = false;
+  for (const MajorTable& table : kMajors) {
+    const char* types = table.slots[static_cast<int>(method)].types;
+    if (!types) continue;
+    const char given[] = {machineType<Result>(), machineType<Parameters>()..., '\\0'};
+    const bool ignored = std::is_void_v<Result> && *types != 'D' && *types != 'W' && *types != '?';
+    if (!sameText(ignored ? types + 1 : types, ignored ? given + 1 : given)) return false;
+    any = true;
+  }
+  return any;
 }
 
 /** The slot of a method in this very version, or -1. */
@@ -224,11 +305,6 @@ constexpr int slotCount(int32_t version, Class in) {
 constexpr Interface interfaceOf(int32_t major, Class in) {
   const MajorTable* table = tableOf(major);
   return table ? table->interfaces[static_cast<int>(in)] : Interface{nullptr, 0, 0};
-}
-
-constexpr bool sameText(const char* a, const char* b) {
-  while (*a && *a == *b) a++, b++;
-  return *a == *b;
 }
 
 /** The value of an enumerator, named without its k; false where this version does not have it. */
@@ -281,6 +357,6 @@ export function writeHeader(path) {
 }
 
 if (argv[1] && import.meta.url === pathToFileURL(argv[1]).href) {
-  if (!argv[2]) throw new Error('Usage: abi-cpp.mjs FILE')
+  if (!argv[2] || argv[2].startsWith('-')) throw new Error('Usage: abi-cpp.mjs FILE')
   writeHeader(argv[2])
 }

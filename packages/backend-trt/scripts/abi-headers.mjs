@@ -24,6 +24,7 @@
  * @property {Map<string, Record<string, number>>} enums by qualified name; NaN where a value is written in a way that is not known
  * @property {Map<string, FunctionDeclaration>} functions with C linkage
  * @property {Map<string, string>} macros without parameters
+ * @property {Map<string, string>} aliases what `using` calls a type, by simple name
  */
 
 /** What stands for nothing in this dialect: attributes written as macros. */
@@ -31,7 +32,7 @@ const attributes = /^(TRT_\w+|TRTNOEXCEPT|TENSORRTAPI)$/
 
 /** @returns {Declarations} */
 export function noDeclarations() {
-  return { classes: new Map(), enums: new Map(), functions: new Map(), macros: new Map() }
+  return { classes: new Map(), enums: new Map(), functions: new Map(), macros: new Map(), aliases: new Map() }
 }
 
 /**
@@ -244,6 +245,8 @@ class Reader {
     const head = this.until(';', '{')
     const body = this.list[this.at] === '{' ? this.group('{', '}') : []
     const open = head.indexOf('(')
+    if (head[0] === 'using' && head[2] === '=')
+      this.into.aliases.set(/** @type {string} */ (head[1]), head.slice(3).join(' '))
     if (this.inC && !owner && open > 0) {
       const { result, name, parameters } = signature(head, open)
       this.into.functions.set(name, { result, parameters })

@@ -4,6 +4,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { noDeclarations, readHeader } from './abi-headers.mjs'
+import { machineType, withoutName } from './abi-types.mjs'
 
 /**
  * @typedef {import('./abi-headers.mjs').Declarations} Declarations
@@ -19,6 +20,7 @@ import { noDeclarations, readHeader } from './abi-headers.mjs'
  *
  * @typedef {object} Method
  * @property {number} slot
+ * @property {string} type as the machine sees it: `bool(const char*, int32_t)`
  * @property {VirtualFunction} declared
  *
  * @typedef {object} ClassLayout
@@ -146,7 +148,7 @@ export const functionSources = {
   getNvOnnxParserVersion: 'int32_t()',
 }
 
-/** Those that must be there, then those that come with some releases or packages. */
+/** Those that must be there, then one that newer releases have, and one that some packages leave out. */
 const required = [
   'NvInferVersion.h',
   'NvInferRuntimeBase.h',
@@ -156,8 +158,9 @@ const required = [
   'NvInferImpl.h',
   'NvInferRuntime.h',
   'NvInfer.h',
+  'NvInferPlugin.h',
 ]
-const optional = ['NvInferPluginBase.h', 'NvInferPlugin.h', 'NvOnnxParser.h']
+const optional = ['NvInferPluginBase.h', 'NvOnnxParser.h']
 
 /**
  * Reads the headers of one release.
@@ -170,8 +173,9 @@ export function readRelease(directory) {
   for (const name of [...required, ...optional]) {
     const file = join(directory, name)
     if (existsSync(file)) readHeader(readFileSync(file, 'utf8'), declarations, file)
-    else if (optional.includes(name)) missing.push(name)
-    else throw new Error(`${file} does not exist. Give --headers the folder of a TensorRT release that has NvInfer.h`)
+    else if (name === 'NvOnnxParser.h') missing.push(name)
+    else if (required.includes(name))
+      throw new Error(`${file} does not exist. Give --headers the folder of a TensorRT release that has NvInfer.h`)
   }
   /** @type {Record<string, ClassLayout>} */
   const classes = {}
@@ -218,15 +222,15 @@ export function layoutOf(declarations, type, through) {
   let described
   for (const entry of entries) {
     if (entry.name === '~') {
-      if (through === 'callback') methods.destructor = { slot, declared: entry }
-      if (through !== 'impl') methods.destroy = { slot: slot + 1, declared: entry }
+      if (through === 'callback') methods.destructor = { slot, type: 'void()', declared: entry }
+      if (through !== 'impl') methods.destroy = { slot: slot + 1, type: 'void()', declared: entry }
       slot += 2
       continue
     }
     // An overload is told apart by the types of its parameters.
     const key = entry.name in methods ? [entry.name, ...entry.parameters.map(typeName)].join('_') : entry.name
     if (key in methods) throw new Error(`${type}: two functions would be called '${key}'`)
-    methods[key] = { slot: slot++, declared: entry }
+    methods[key] = { slot: slot++, type: machineType(declarations, entry), declared: entry }
     if (entry.name === 'getInterfaceInfo') described = interfaceInfo(entry.body)
   }
   return { through, methods, slots: slot, ...(described ? { interface: described } : {}) }
@@ -288,14 +292,9 @@ function sameFunction(a, b) {
   )
 }
 
-/** A parameter without its name and without const on the value itself. @param {string} parameter */
+/** A parameter's type without const on the value itself. @param {string} parameter */
 function parameterType(parameter) {
-  const words = parameter.split(' ')
-  const last = words.at(-1) ?? ''
-  const types = words.filter((word) => /^\w/.test(word) && word !== 'const').length
-  if (/^\w/.test(last) && last !== 'const' && types > 1) words.pop()
-  if (words.at(-1) === 'const' && words.length > 1) words.pop()
-  return words.join(' ')
+  return withoutName(parameter).replace(/(\S) const$/, '$1')
 }
 
 /** A base named from inside a class: looked up in its namespaces from the inside out. @param {Declarations} declarations @param {string} from @param {string} base */

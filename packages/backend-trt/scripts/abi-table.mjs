@@ -8,6 +8,7 @@
  *
  * @typedef {object} Entry
  * @property {number} slot
+ * @property {string} type as the machine sees it, without the object: `bool(const char*, int32_t)`
  * @property {string} [since] first compared release that has it; absent where the first one has
  *
  * @typedef {object} ClassTable
@@ -70,8 +71,8 @@ export function tableOf(releases) {
   for (const [name, layout] of Object.entries(last.classes)) {
     /** @type {Record<string, Entry>} */
     const methods = {}
-    for (const [method, { slot }] of Object.entries(layout.methods).sort(([, a], [, b]) => a.slot - b.slot))
-      methods[method] = { slot, ...since((release) => release.classes[name]?.methods[method] !== undefined) }
+    for (const [method, { slot, type }] of Object.entries(layout.methods).sort(([, a], [, b]) => a.slot - b.slot))
+      methods[method] = { slot, type, ...since((release) => release.classes[name]?.methods[method] !== undefined) }
     table.classes[name] = {
       through: layout.through,
       ...since((release) => release.classes[name] !== undefined),
@@ -153,8 +154,11 @@ export function differences(table, release) {
     const layout = release.classes[name]
     if (withoutParser && name.startsWith('OnnxParser')) continue
     if (!layout && !has(version, expected.since)) continue
-    for (const method of new Set([...Object.keys(expected.methods), ...Object.keys(layout?.methods ?? {})]))
-      compare(`slot of ${name}.${method}`, slotOf(table, version, name, method), layout?.methods[method]?.slot)
+    for (const method of new Set([...Object.keys(expected.methods), ...Object.keys(layout?.methods ?? {})])) {
+      const actual = layout?.methods[method]
+      compare(`slot of ${name}.${method}`, slotOf(table, version, name, method), actual?.slot)
+      if (actual) compare(`type of ${name}.${method}`, expected.methods[method]?.type, actual.type)
+    }
     if (expected.size !== undefined) compare(`slots of ${name}`, expected.size, layout?.slots)
     compare(`interface of ${name}`, described(expected.interface), described(layout?.interface))
   }
@@ -174,35 +178,22 @@ export function differences(table, release) {
 /** @param {{ kind: string, major: number, minor: number } | undefined} info */
 const described = (info) => (info ? `${info.kind} ${info.major}.${info.minor}` : undefined)
 
-/** The table as text, one method or enumerator a line. @param {Table} table */
-export function tableText({ major, from, to, classes, exceptions, enums }) {
-  /** @param {object} value */
-  const line = (value) => JSON.stringify(value, undefined, 1).replace(/\n\s*/g, ' ')
-  /** @param {Record<string, unknown>} record @param {string} indent */
-  const lines = (record, indent) =>
-    Object.entries(record)
-      .map(([key, value]) => `${indent}"${key}": ${typeof value === 'object' ? line(value ?? {}) : value}`)
-      .join(',\n')
-  const classText = Object.entries(classes).map(([name, { methods, ...rest }]) => {
-    const head = Object.entries(rest)
-      .map(([key, value]) => `      "${key}": ${line(/** @type {object} */ (value))},\n`)
-      .join('')
-    return `    "${name}": {\n${head}      "methods": {\n${lines(methods, '        ')}\n      }\n    }`
-  })
-  const enumText = Object.entries(enums).map(([name, values]) => `    "${name}": {\n${lines(values, '      ')}\n    }`)
-  const exceptionText =
-    exceptions.length === 0 ? '[]' : `[\n${exceptions.map((entry) => `    ${line(entry)}`).join(',\n')}\n  ]`
-  return `{
-  "major": ${major},
-  "from": "${from}",
-  "to": "${to}",
-  "classes": {
-${classText.join(',\n')}
-  },
-  "exceptions": ${exceptionText},
-  "enums": {
-${enumText.join(',\n')}
-  }
+/** The table as the formatter of this repository leaves it. @param {Table} table */
+export function tableText(table) {
+  return `${json(table, '', 0)}\n`
 }
-`
+
+/** Values without parts in them stand on one line where they fit into 120 columns. @param {unknown} value @param {string} indent @param {number} column @returns {string} */
+function json(value, indent, column) {
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value)
+  const inner = `${indent}  `
+  const parts = Array.isArray(value)
+    ? value.map((part) => json(part, inner, inner.length))
+    : Object.entries(value).map(([key, part]) => `"${key}": ${json(part, inner, inner.length + key.length + 4)}`)
+  const [open, close] = Array.isArray(value) ? ['[', ']'] : ['{', '}']
+  if (parts.length === 0) return open + close
+  const line = `${open} ${parts.join(', ')} ${close}`
+  const isLeaf = Object.values(value).every((part) => typeof part !== 'object')
+  if (isLeaf && column + line.length < 120) return line
+  return `${open}\n${parts.map((part) => inner + part).join(',\n')}\n${indent}${close}`
 }

@@ -7,6 +7,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { askCompiler, compilerDifferences, findCompiler } from './abi-compiler.mjs'
 import { readRelease } from './abi-layout.mjs'
 import { differences, tableOf, tableText } from './abi-table.mjs'
 
@@ -22,6 +23,8 @@ if (!values.headers || values.check === values.write) {
 const pathOf = (major) => fileURLToPath(new URL(`../abi/trt${major}.json`, import.meta.url))
 const releases = values.headers.map(readRelease)
 const majors = [...new Set(releases.map(({ version }) => Number(version.split('.')[0])))].sort((a, b) => a - b)
+const compiler = findCompiler()
+if (!compiler) console.log('No compiler (CXX, or g++): the headers are read as text alone')
 let failed = false
 for (const major of majors) {
   const those = releases.filter(({ version }) => version.startsWith(`${major}.`))
@@ -29,6 +32,7 @@ for (const major of majors) {
   const table = JSON.parse(readFileSync(pathOf(major), 'utf8'))
   for (const release of those) {
     const found = differences(table, release)
+    if (compiler) found.push(...compilerDifferences(table, release, askCompiler(release, compiler)))
     for (const line of found) console.error(line)
     failed ||= found.length > 0
     const skipped = release.missing.map((name) => `, without ${name}`).join('')
