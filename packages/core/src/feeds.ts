@@ -124,7 +124,8 @@ function symbolMismatch(
   })
 }
 
-function checkInsideProfile(
+/** @throws InputError SHAPE_OUTSIDE_PROFILE, naming the profiles, where no profile holds all the shapes. */
+export function checkInsideProfile(
   feeds: Feeds,
   inputs: readonly TensorInfo[],
   profiles: readonly OptimizationProfile[],

@@ -59,6 +59,7 @@ export {
   messageOf,
   QueueFullError,
 } from './errors.ts'
+export { checkInsideProfile } from './feeds.ts'
 export { bfloat16FromNumber, float16FromNumber, fromFloat32, numberFromBfloat16, numberFromFloat16 } from './float.ts'
 export { type InferOptions, type InferTensorOptions, infer, inferFeeds } from './infer.ts'
 export { flagKnob, integerKnob, type Knob, listKnobs, stringKnob } from './knobs.ts'
@@ -83,6 +84,7 @@ export { Pipeline, pipeline } from './pipeline.ts'
 export { type CacheRejection, type LeasedPlan, PlanCache, type PlanKeyParts } from './plan-cache.ts'
 export { payloadFileName } from './plan-entry.ts'
 export { type Place, PriorityQueue } from './priority-queue.ts'
+export { checkProfiles, isInsideProfile } from './profiles.ts'
 export { type Attachment, attachment, type ImageTransform, imageTransform, RequestContext } from './request.ts'
 export {
   boundsRules,

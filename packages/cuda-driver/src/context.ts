@@ -43,6 +43,11 @@ export class CudaContext implements Disposable {
     return { ...this.#counts }
   }
 
+  /** CUcontext, for libraries that make it current themselves. */
+  get handle(): number {
+    return this.#handle
+  }
+
   /** Whether a call reported a failure after which CUDA cannot be used again in this process. */
   get lost(): boolean {
     return this.#lost

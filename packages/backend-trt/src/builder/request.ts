@@ -1,0 +1,54 @@
+import type { OptimizationProfile, Precision, TensorInfo } from '@lowlat/core'
+import type { TrtOptions } from '../options.ts'
+import type { BuildOptions } from '../tensorrt/library.ts'
+import { nativeProfiles } from './profiles.ts'
+
+type Request = Omit<BuildOptions, 'cuda' | 'signal' | 'onEvent' | 'timingCache'>
+
+const MB = 2 ** 20
+
+const refitFlags = { no: [], all: ['REFIT'], individual: ['REFIT_INDIVIDUAL'], identical: ['REFIT_IDENTICAL'] } as const
+
+/** The options of this backend in TensorRT's terms. @throws ConfigError CONFIG_INVALID for values of unknown inputs. */
+export function requestFrom(
+  options: TrtOptions,
+  precision: Precision,
+  inputs: readonly TensorInfo[],
+  profiles: readonly OptimizationProfile[],
+): Request {
+  const { workspaceMB, optimizationLevel, auxStreams, timingIterations, tacticSources, tiling } = options
+  return {
+    stronglyTyped: options.stronglyTyped,
+    flags: flagsFrom(options, precision),
+    parserFlags: options.parserFlags,
+    memoryPools: { ...(workspaceMB !== undefined && { WORKSPACE: workspaceMB * MB }), ...options.memoryPools },
+    ...(optimizationLevel !== undefined && { optimizationLevel }),
+    ...(auxStreams !== undefined && { maxAuxStreams: auxStreams }),
+    ...(timingIterations !== undefined && { avgTimingIterations: timingIterations }),
+    ...(options.hardwareCompatibility !== 'none' && { hardwareCompatibility: enumName(options.hardwareCompatibility) }),
+    profilingVerbosity: enumName(options.profilingVerbosity),
+    previewFeatures: options.previewFeatures,
+    ...(tacticSources && { tacticSources }),
+    ...(tiling && { tilingOptimizationLevel: enumName(tiling) }),
+    profiles: nativeProfiles(inputs, profiles, options.shapeValues),
+    useTimingCache: options.timingCache !== false,
+    pluginLibraries: options.embedPlugins ? options.plugins : [],
+  }
+}
+
+function flagsFrom(options: TrtOptions, precision: Precision): string[] {
+  const { stronglyTyped, tf32, versionCompatible, stripPlan, refit, weightStreamingMB, timingCache } = options
+  const flags = new Set([...options.builderFlags, ...refitFlags[refit]])
+  // Strongly typed networks have their types from the model.
+  if (!stronglyTyped && precision === 'fp16') flags.add('FP16')
+  if (!stronglyTyped && precision === 'int8') flags.add('INT8')
+  if (tf32) flags.add('TF32')
+  if (versionCompatible) flags.add('VERSION_COMPATIBLE')
+  if (stripPlan) flags.add('STRIP_PLAN')
+  if (weightStreamingMB !== undefined) flags.add('WEIGHT_STREAMING')
+  if (timingCache === false) flags.add('DISABLE_TIMING_CACHE')
+  return [...flags]
+}
+
+/** 'same-compute-capability' as TensorRT writes it. */
+const enumName = (name: string) => name.toUpperCase().replaceAll('-', '_')
