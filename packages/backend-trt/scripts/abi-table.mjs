@@ -90,7 +90,8 @@ export function tableOf(releases) {
     }
     table.enums[name] = entries
   }
-  table.exceptions = ordered.flatMap((release) => exceptionsOf(table, release))
+  // One at a time: an exception covers later releases of its minor version as well.
+  for (const release of ordered) table.exceptions.push(...exceptionsOf(table, release))
   return table
 }
 
@@ -98,7 +99,7 @@ export function tableOf(releases) {
 function exceptionsOf(table, release) {
   return Object.entries(release.classes).flatMap(([name, layout]) => {
     const moved = Object.entries(layout.methods).filter(
-      ([method, { slot }]) => slot !== table.classes[name]?.methods[method]?.slot,
+      ([method, { slot }]) => slot !== slotOf(table, release.version, name, method),
     )
     const insertedAt = Math.min(...moved.map(([, { slot }]) => slot))
     const inserted = moved.find(([, { slot }]) => slot === insertedAt)?.[0]

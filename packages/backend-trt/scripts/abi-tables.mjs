@@ -2,34 +2,44 @@
 // Checks the tables in abi/ against installed copies of NVIDIA's headers, or writes them anew from such copies.
 //   node scripts/abi-tables.mjs --headers DIR [--headers DIR ...] --check
 //   node scripts/abi-tables.mjs --headers DIR [--headers DIR ...] --write
-// One DIR per release: the folder with NvInfer.h. `--write` wants every release that the tables shall speak for. Without a compiler
-// (CXX, or g++) the check reads the headers as text alone, and says so.
-import { readFileSync, writeFileSync } from 'node:fs'
+// One DIR per release: the folder with NvInfer.h. `--write` wants every release that the tables shall speak for. `--tables DIR` takes
+// other tables than those in abi/. Without a compiler (CXX, or g++) the headers are read as text alone, and the script says so.
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { askCompiler, compilerDifferences, findCompiler } from './abi-compiler.mjs'
 import { readRelease } from './abi-layout.mjs'
-import { differences, tableOf, tableText } from './abi-table.mjs'
+import { differences, tableOf, tableText, versionNumber } from './abi-table.mjs'
 
 const { values } = parseArgs({
-  options: { headers: { type: 'string', multiple: true }, check: { type: 'boolean' }, write: { type: 'boolean' } },
+  options: {
+    headers: { type: 'string', multiple: true },
+    tables: { type: 'string', default: fileURLToPath(new URL('../abi', import.meta.url)) },
+    check: { type: 'boolean' },
+    write: { type: 'boolean' },
+  },
 })
 if (!values.headers || values.check === values.write) {
   console.error('Usage: abi-tables.mjs --headers DIR [--headers DIR ...] --check | --write')
   process.exit(2)
 }
 
-/** @param {number} major */
-const pathOf = (major) => fileURLToPath(new URL(`../abi/trt${major}.json`, import.meta.url))
-const releases = values.headers.map(readRelease)
-const majors = [...new Set(releases.map(({ version }) => Number(version.split('.')[0])))].sort((a, b) => a - b)
 const compiler = findCompiler()
 if (!compiler) console.log('No compiler (CXX, or g++): the headers are read as text alone')
+const releases = values.headers.map(readRelease).sort((a, b) => versionNumber(a.version) - versionNumber(b.version))
+const majors = new Set(releases.map(({ version }) => version.slice(0, version.indexOf('.'))))
 let failed = false
 for (const major of majors) {
   const those = releases.filter(({ version }) => version.startsWith(`${major}.`))
-  if (values.write) writeFileSync(pathOf(major), tableText(tableOf(those)))
-  const table = JSON.parse(readFileSync(pathOf(major), 'utf8'))
+  const path = join(values.tables, `trt${major}.json`)
+  if (values.write) writeFileSync(path, tableText(tableOf(those)))
+  else if (!existsSync(path)) {
+    console.error(`${those[0]?.version}: there is no table ${path}; --write makes it`)
+    failed = true
+    continue
+  }
+  const table = JSON.parse(readFileSync(path, 'utf8'))
   for (const release of those) {
     const found = differences(table, release)
     if (compiler) found.push(...compilerDifferences(table, release, askCompiler(release, compiler)))
