@@ -83,6 +83,8 @@ describe.skipIf(!compiler)('abi_tables.h (skipped where there is no compiler)', 
       static_assert(isTypeOf<Shape, const void*>(7, Method::Engine_shape) && !isTypeOf<bool, const void*>(7, Method::Engine_shape));
       static_assert(isTypeOf<bool, const char*, int64_t>(8, Method::Engine_run) && !isTypeOf<bool, const char*, int64_t>(7, Method::Engine_run));
       static_assert(isCallOf<void, const char*, int64_t>(Method::Engine_run) && !isCallOf<bool, const char*, int64_t>(Method::Engine_run));
+      static_assert(isImplementedBy<bool, const char*, int64_t>(Method::Engine_run) && !isImplementedBy<void, const char*, int64_t>(Method::Engine_run));
+      static_assert(isImplementedBy<void, int32_t, const char*>(Method::Logger_log) && !isImplementedBy<void, int32_t>(Method::Logger_log));
       static_assert(!isCallOf<void, const char*, uint64_t>(Method::Engine_run) && !isCallOf<void, const void*>(Method::Engine_shape));
     `)
     expect(messages).toBe('')
