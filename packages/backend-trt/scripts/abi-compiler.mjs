@@ -97,7 +97,7 @@ static void number(const char* name, long long value) { std::printf("%s\\t%lld\\
  * The program that prints `name number` a line for everything that a release declares.
  * @param {Release} release
  */
-export function programText(release) {
+function programText(release) {
   const outside = ['struct ProbeINoCopy : nvinfer1::INoCopy { virtual void afterAllOthers(); };']
   const lines = ['slot("after INoCopy", &ProbeINoCopy::afterAllOthers);']
   for (const [name, { methods }] of Object.entries(release.classes)) {
