@@ -1,0 +1,103 @@
+// Work in a thread that a promise stands for.
+#pragma once
+#include <functional>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "events.h"
+#include "instance.h"
+#include "values.h"
+
+namespace lowlat_trt {
+
+/** What ended the work, as a failure. Call it in a catch block. */
+inline Failure failure_of_exception() {
+  try {
+    throw;
+  } catch (Failure& failure) {
+    return std::move(failure);
+  } catch (const std::bad_alloc&) {
+    return {"OUT_OF_MEMORY", "The process has no memory left", {}};
+  } catch (const std::exception& error) {
+    return {"INTERNAL", error.what(), {}};
+  }
+}
+
+/**
+ * Runs `work` in the worker, then `deliver` in JavaScript's thread with its result; the promise gets what that returns. Events that
+ * were queued are delivered first. `work` and its result may be destroyed in either thread; `deliver` only uses what both may destroy.
+ * @throws Failure DISPOSED where the worker has ended.
+ */
+template <class Result>
+Napi::Promise start_job(Napi::Env env, const std::shared_ptr<Instance>& instance, Worker& worker, Pending pending,
+                        std::function<Result()> work, std::function<Napi::Value(Napi::Env, Result&, Pending&)> deliver) {
+  const Napi::Promise promise = pending.deferred.Promise();
+  const uint64_t id = instance->begin(std::move(pending));
+  const auto task = [instance, id, work = std::move(work), deliver = std::move(deliver)] {
+    auto result = std::make_shared<std::optional<Result>>();
+    auto failure = std::make_shared<std::optional<Failure>>();
+    try {
+      if (instance->closing()) throw Failure{"DISPOSED", "The environment is ending", {}};
+      result->emplace(work());
+    } catch (...) {
+      failure->emplace(failure_of_exception());
+    }
+    instance->mailbox().post([instance, id, result, failure, deliver](Napi::Env env) {
+      if (Pending* open = instance->pending(id); open && open->events) open->events->flush(env);
+      instance->settle(id, [&](Pending& settled) {
+        if (settled.events && (*failure || !settled.keeps_events)) settled.events->close();
+        try {
+          if (*failure) throw **failure;
+          settled.deferred.Resolve(deliver(env, **result, settled));
+        } catch (const Napi::Error& error) {
+          settled.deferred.Reject(error.Value());
+        } catch (...) {
+          settled.deferred.Reject(to_error(env, failure_of_exception()).Value());
+        }
+      });
+    });
+  };
+  bool accepted = false;
+  try {
+    accepted = worker.post(task);
+  } catch (...) {
+    instance->settle(id, [](Pending& failed) {
+      if (failed.events) failed.events->close();
+    });
+    throw;
+  }
+  if (accepted) return promise;
+  instance->settle(id, [&](Pending& refused) {
+    if (refused.events) refused.events->close();
+    refused.deferred.Reject(to_error(env, Failure{"DISPOSED", "The engine was disposed", {}}).Value());
+  });
+  return promise;
+}
+
+/**
+ * Runs `destroy` in the worker after what is queued there, also while the environment ends; at once where the worker has ended. The
+ * worker takes nothing more if `finish` is set.
+ */
+inline Napi::Promise start_destruction(const std::shared_ptr<Instance>& instance, Worker& worker, bool finish, Pending pending,
+                                       const std::function<void()>& destroy) {
+  const Napi::Promise promise = pending.deferred.Promise();
+  const uint64_t id = instance->begin(std::move(pending));
+  const auto settle = [instance, id](Napi::Env env) {
+    instance->settle(id, [env](Pending& settled) {
+      if (settled.events) settled.events->close();
+      settled.deferred.Resolve(env.Undefined());
+    });
+  };
+  const bool posted = worker.post([instance, destroy, settle] {
+    destroy();
+    instance->mailbox().post(settle);
+  });
+  if (finish) worker.finish();
+  if (posted) return promise;
+  destroy();
+  settle(promise.Env());
+  return promise;
+}
+
+}  // namespace lowlat_trt

@@ -1,0 +1,91 @@
+#include "library.h"
+
+namespace lowlat_trt {
+
+namespace {
+
+using CreateWithLogger = void* (*)(void*, int32_t);
+using CreateFor = void* (*)(void*, void*, int32_t);
+
+/** A new object, or why there is none. */
+void* given(void* object, const char* call, const LogSink& sink) {
+  if (object) return object;
+  throw Failure{tells_of_memory(sink.recent()) ? "OUT_OF_MEMORY" : "REFUSED", std::string(call) + " returned nothing", {}}
+      .with("call", std::string(call))
+      .with("log", sink.recent());
+}
+
+}  // namespace
+
+Library::Library(LibraryPaths paths) : paths_(std::move(paths)), nvinfer_(DynamicLibrary::open("libnvinfer", paths_.nvinfer)) {
+  abi_ = &Abi::of(nvinfer_.symbol<int32_t (*)()>("getInferLibVersion")());
+  for (const char* name : {"createInferBuilder_INTERNAL", "createInferRuntime_INTERNAL"}) nvinfer_.symbol<void*>(name);
+  logger_ = Immortals<Logger>::take(*abi_);
+  logger_->send_to(sink_);
+}
+
+const Cuda& Library::cuda() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (!cuda_) cuda_.emplace(paths_.cuda_driver);
+  return *cuda_;
+}
+
+const DynamicLibrary& Library::parser_library() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (!parser_) parser_.emplace(DynamicLibrary::open("libnvonnxparser", paths_.onnx_parser));
+  return *parser_;
+}
+
+std::optional<int> Library::parser_version() {
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (!parser_) return std::nullopt;
+  }
+  return parser_library().symbol<int (*)()>("getNvOnnxParserVersion")();
+}
+
+Owned Library::builder(Logger& logger, const LogSink& sink) {
+  const auto create = nvinfer_.symbol<CreateWithLogger>("createInferBuilder_INTERNAL");
+  return Owned(given(create(&logger, abi_->version()), "createInferBuilder", sink));
+}
+
+Owned Library::runtime(Logger& logger, const LogSink& sink) {
+  const auto create = nvinfer_.symbol<CreateWithLogger>("createInferRuntime_INTERNAL");
+  return Owned(given(create(&logger, abi_->version()), "createInferRuntime", sink));
+}
+
+Owned Library::refitter(void* engine, Logger& logger, const LogSink& sink) {
+  const auto create = nvinfer_.symbol<CreateFor>("createInferRefitter_INTERNAL");
+  return Owned(given(create(engine, &logger, abi_->version()), "createInferRefitter", sink));
+}
+
+void* Library::parser(void* network, Logger& logger, const LogSink& sink) {
+  const DynamicLibrary& library = parser_library();
+  const auto version = library.symbol<int (*)()>("getNvOnnxParserVersion")();
+  const auto create = library.symbol<CreateFor>("createNvOnnxParser_INTERNAL");
+  return given(create(network, &logger, version), "createNvOnnxParser", sink);
+}
+
+void* Library::parser_refitter(void* refitter, Logger& logger, const LogSink& sink) {
+  const DynamicLibrary& library = parser_library();
+  const auto version = library.symbol<int (*)()>("getNvOnnxParserVersion")();
+  const auto create = library.symbol<CreateFor>("createNvOnnxParserRefitter_INTERNAL");
+  return given(create(refitter, &logger, version), "createNvOnnxParserRefitter", sink);
+}
+
+bool Library::init_plugins() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (!plugin_) plugin_.emplace(DynamicLibrary::open("libnvinfer_plugin", paths_.plugin));
+  return plugin_->symbol<bool (*)(void*, const char*)>("initLibNvInferPlugins")(logger_.get(), "");
+}
+
+void Library::load_plugins(const std::string& path) {
+  const uint64_t mark = sink_->mark();
+  void* registry = nvinfer_.symbol<void* (*)()>("getPluginRegistry")();
+  if (registry && abi_->call(calls::PluginRegistry_loadLibrary, registry, path.c_str())) return;
+  throw Failure{"PLUGIN_FAILED", "TensorRT does not load the plugin library '" + path + "'", {}}
+      .with("library", path)
+      .with("log", sink_->recent(mark));
+}
+
+}  // namespace lowlat_trt
