@@ -30,6 +30,7 @@ export type {
   TensorInfo,
 } from './contract.ts'
 export { createSession, createSessionFromFile } from './create-session.ts'
+export { disposeAll } from './dispose.ts'
 export {
   allocate,
   arrayLengthOf,
@@ -59,6 +60,7 @@ export {
   messageOf,
   QueueFullError,
 } from './errors.ts'
+export { feedList, type NamedTensor } from './feed-list.ts'
 export { bfloat16FromNumber, float16FromNumber, fromFloat32, numberFromBfloat16, numberFromFloat16 } from './float.ts'
 export { type InferOptions, type InferTensorOptions, infer, inferFeeds } from './infer.ts'
 export { flagKnob, integerKnob, type Knob, listKnobs, stringKnob } from './knobs.ts'

@@ -1,12 +1,12 @@
-import type { CudaModule, Kernel } from '@lowlat/cuda-driver'
+import type { CudaModule, Kernel, Workspace } from '@lowlat/cuda-driver'
 import { signal } from '../kernels/signal.ts'
 import { packArguments } from '../memory/pack-arguments.ts'
 import type { Launch } from '../program/launch.ts'
 import { statusBuffer } from '../program/status.ts'
 import { bytesPerElement, type DeviceBuffer, type View } from '../program/view.ts'
 import type { Prepared } from './prepared.ts'
+import type { RunControl } from './run-control.ts'
 import type { DevicePhase, Transfer } from './schedule.ts'
-import type { Workspace } from './workspace.ts'
 
 /** What the signal kernel counts in and writes to; not part of any program. */
 const counter: DeviceBuffer = { kind: 'temporary', name: 'counter', sizeBytes: 4 }
@@ -16,6 +16,7 @@ const signalLaunch = signal({ counter: word(counter), target: word(flag) })
 
 /** Gives the phases of a prepared program to the stream of a workspace, be it to run them or to capture them. */
 export class Recorder {
+  readonly control: RunControl
   readonly #workspace: Workspace
   readonly #prepared: Prepared
   readonly #module: CudaModule
@@ -25,11 +26,13 @@ export class Recorder {
   /** @param constantAddress where constants of the plan are. */
   constructor(
     workspace: Workspace,
+    control: RunControl,
     prepared: Prepared,
     module: CudaModule,
     constantAddress: (buffer: DeviceBuffer) => number | undefined,
   ) {
     this.#workspace = workspace
+    this.control = control
     this.#prepared = prepared
     this.#module = module
     this.#constantAddress = constantAddress
@@ -53,7 +56,7 @@ export class Recorder {
     const { stream, staging } = this.#workspace
     const { usesStatus } = this.#prepared.schedule
     between()
-    if (isFirst && usesStatus) this.#workspace.clearStatus()
+    if (isFirst && usesStatus) this.control.clearStatus()
     for (const { view, stagingOffset, sizeBytes } of uploads) {
       stream.copyToDevice(this.#addressOfView(view), staging.address + stagingOffset, sizeBytes)
     }
@@ -65,7 +68,7 @@ export class Recorder {
     for (const { view, stagingOffset, sizeBytes } of downloads) {
       stream.copyToHost(staging.address + stagingOffset, this.#addressOfView(view), sizeBytes)
     }
-    if (usesStatus) this.#workspace.downloadStatus()
+    if (usesStatus) this.control.downloadStatus()
     between()
     this.#launch(signalLaunch)
   }
@@ -87,9 +90,9 @@ export class Recorder {
     } else {
       const offset = this.#prepared.arena.offsets.get(buffer)
       if (offset !== undefined) return this.#workspace.arena.address + offset
-      if (buffer === statusBuffer) return this.#workspace.statusAddress
-      if (buffer === counter) return this.#workspace.signalAddresses.counter
-      if (buffer === flag) return this.#workspace.signalAddresses.flag
+      if (buffer === statusBuffer) return this.control.statusAddress
+      if (buffer === counter) return this.control.counterAddress
+      if (buffer === flag) return this.#workspace.signal.address
     }
     throw new Error(`the ${buffer.kind} buffer '${buffer.name}' has no address`)
   }
