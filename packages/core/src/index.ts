@@ -1,3 +1,4 @@
+export { throwIfAborted, workAborted } from './abort.ts'
 export { type BackendInput, knownBackends, resolveBackend } from './backends.ts'
 export { Batcher } from './batcher.ts'
 export type { BatcherOptions } from './batcher-options.ts'
