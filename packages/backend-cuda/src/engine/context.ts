@@ -104,8 +104,14 @@ export class CudaExecutionContext implements ExecutionContext {
   }
 
   #recorderOf(prepared: Prepared): Recorder {
-    const addressOf = this.#engine.constantAddress.bind(this.#engine)
-    return new Recorder(this.#workspace, this.#control, prepared, this.#engine.gpu.module, addressOf)
+    const engine = this.#engine
+    return new Recorder({
+      workspace: this.#workspace,
+      control: this.#control,
+      prepared,
+      module: engine.gpu.module,
+      constantAddress: (buffer) => engine.constantAddress(buffer),
+    })
   }
 
   /** Waits for what still runs after a failure, and frees everything. Safe to call again. */

@@ -14,23 +14,25 @@ const flag: DeviceBuffer = { kind: 'output', name: 'flag', sizeBytes: 4 }
 const word = (buffer: DeviceBuffer): View => ({ buffer, dtype: 'uint32', shape: [1], strides: [1], offset: 0 })
 const signalLaunch = signal({ counter: word(counter), target: word(flag) })
 
+interface RecorderParts {
+  readonly workspace: Workspace
+  readonly control: RunControl
+  readonly prepared: Prepared
+  readonly module: CudaModule
+  /** Where a constant of the plan is; undefined for the tables of single programs. */
+  readonly constantAddress: (buffer: DeviceBuffer) => number | undefined
+}
+
 /** Gives the phases of a prepared program to the stream of a workspace, be it to run them or to capture them. */
 export class Recorder {
   readonly control: RunControl
   readonly #workspace: Workspace
   readonly #prepared: Prepared
   readonly #module: CudaModule
-  readonly #constantAddress: (buffer: DeviceBuffer) => number | undefined
+  readonly #constantAddress: RecorderParts['constantAddress']
   readonly #launches = new Map<Launch, { kernel: Kernel; parameters: Uint8Array }>()
 
-  /** @param constantAddress where constants of the plan are. */
-  constructor(
-    workspace: Workspace,
-    control: RunControl,
-    prepared: Prepared,
-    module: CudaModule,
-    constantAddress: (buffer: DeviceBuffer) => number | undefined,
-  ) {
+  constructor({ workspace, control, prepared, module, constantAddress }: RecorderParts) {
     this.#workspace = workspace
     this.control = control
     this.#prepared = prepared
