@@ -1,6 +1,6 @@
 import { fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
-import { AbortError, BackendError } from '@lowlat/core'
+import { BackendError, workAborted } from '@lowlat/core'
 import type { InferenceSession } from 'onnxruntime-node'
 import { compileError } from './ort-errors.ts'
 import type { Created, WorkerCall, WorkerReply } from './protocol.ts'
@@ -21,7 +21,7 @@ export function compileInProcess(
   signal: AbortSignal | undefined,
 ): Promise<Created> {
   return new Promise((resolve, reject) => {
-    if (signal?.aborted) return reject(abortedError(signal))
+    if (signal?.aborted) return reject(workAborted(signal, 'Compiling the model'))
     disableTelemetry()
     const child = fork(fileURLToPath(new URL('./worker.js', import.meta.url)), {
       execArgv: [],
@@ -34,7 +34,7 @@ export function compileInProcess(
     child.stderr?.on('data', (chunk: Buffer) => {
       lastWords = (lastWords + chunk).slice(-LAST_WORDS)
     })
-    const onAbort = () => finish(() => reject(abortedError(signal!)))
+    const onAbort = () => finish(() => reject(workAborted(signal!, 'Compiling the model')))
     const finish = (settle: () => void) => {
       signal?.removeEventListener('abort', onAbort)
       child.kill('SIGKILL') // nothing to save: the file is complete, or of no use
@@ -64,13 +64,5 @@ function diedError(how: string, lastWords: string, cause: unknown): BackendError
       'Look at the memory limit (compiling takes several times the size of the model); else the model is to blame.',
     details: { how },
     cause,
-  })
-}
-
-function abortedError({ reason }: AbortSignal): AbortError {
-  return new AbortError({
-    message: 'Compiling the model was aborted by its signal.',
-    remedy: 'Nothing to mend: the caller asked for it.',
-    cause: reason,
   })
 }

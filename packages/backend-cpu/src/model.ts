@@ -1,22 +1,20 @@
-import { readFile, writeFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import {
   type CompileOptions,
   type FileStamp,
   ModelError,
   type ModelSource,
-  messageOf,
   type Precision,
-  stampOf,
+  readModel,
 } from '@lowlat/core'
 import {
   decodeModel,
   describeModel,
   encodeModel,
-  type GraphProto,
+  externalFiles,
   type ModelDescription,
   type ModelProto,
-  type TensorProto,
 } from '@lowlat/onnx'
 import { checkOutputName, checkType } from './ort-types.ts'
 
@@ -35,13 +33,13 @@ export async function prepareModel(
   model: ModelSource,
   { precision, workFolder }: Pick<CompileOptions, 'precision' | 'workFolder'>,
 ): Promise<PreparedModel> {
-  const bytes = model.kind === 'file' ? await readModel(model.path) : model.bytes
+  const bytes = await readModel(model)
   const message = decodeModel(bytes)
   const description = describeModel(bytes)
   for (const { name, dtype } of [...description.inputs, ...description.outputs]) checkType(name, dtype)
   for (const { name } of description.outputs) checkOutputName(name)
   checkPrecision(description, precision)
-  const dependencies = await dependenciesOf(message, model)
+  const dependencies = await externalFiles(message, model)
   const constant = withConstantWeights(message)
   // Weights in files of their own are found beside the model's path, so such a model stays where it is.
   if (model.kind === 'file' && (constant === message || dependencies.length > 0))
@@ -49,19 +47,6 @@ export async function prepareModel(
   const path = join(workFolder, 'model.onnx')
   await writeFile(path, constant === message ? bytes : encodeModel(constant))
   return { path, dependencies }
-}
-
-async function readModel(path: string): Promise<Uint8Array> {
-  try {
-    return await readFile(path)
-  } catch (cause) {
-    throw new ModelError('MODEL_NOT_FOUND', {
-      message: `Cannot read the model '${path}': ${messageOf(cause)}.`,
-      remedy: 'Check the path and the permissions.',
-      received: path,
-      cause,
-    })
-  }
 }
 
 function checkPrecision({ quantized, floatPrecision }: ModelDescription, precision: Precision): void {
@@ -91,32 +76,4 @@ function withConstantWeights(model: ModelProto): ModelProto {
   // From IR version 4 on an initializer need not be an input.
   const irVersion = model.irVersion !== undefined && model.irVersion < 4n ? 4n : model.irVersion
   return { ...model, ...(irVersion !== undefined && { irVersion }), graph: { ...graph, input } }
-}
-
-const EXTERNAL = 1 // TensorProto.DataLocation
-
-async function dependenciesOf(model: ModelProto, source: ModelSource): Promise<FileStamp[]> {
-  const locations = new Set<string>()
-  const note = ({ dataLocation, externalData }: TensorProto) => {
-    if (dataLocation !== EXTERNAL) return
-    locations.add(externalData?.find(({ key }) => key === 'location')?.value ?? '')
-  }
-  const visit = (graph: GraphProto | undefined) => {
-    graph?.initializer?.forEach(note)
-    for (const { attribute = [] } of graph?.node ?? []) {
-      for (const { t, g, graphs = [] } of attribute) {
-        if (t) note(t) // a Constant
-        for (const inner of g ? [g] : graphs) visit(inner)
-      }
-    }
-  }
-  visit(model.graph)
-  if (locations.size === 0) return []
-  if (source.kind === 'file')
-    return Promise.all([...locations].map((file) => stampOf(join(dirname(source.path), file))))
-  throw new ModelError('MODEL_UNSUPPORTED', {
-    message: `The model keeps weights in other files (${[...locations].join(', ')}), which cannot be found from bytes alone.`,
-    remedy: "Pass the model's path instead of its bytes.",
-    received: [...locations],
-  })
 }

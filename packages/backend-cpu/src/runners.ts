@@ -1,6 +1,14 @@
-import { type Feeds, type Fetches, monotonicUs, type RunOptions, type Tensor, type TensorInfo } from '@lowlat/core'
+import {
+  type Feeds,
+  type Fetches,
+  feedList,
+  monotonicUs,
+  type NamedTensor,
+  type RunOptions,
+  type Tensor,
+  type TensorInfo,
+} from '@lowlat/core'
 import type { InferenceSession } from 'onnxruntime-node'
-import { feedList, type NamedTensor } from './feed-list.ts'
 import { loadError, runError } from './ort-errors.ts'
 import { tensorOver } from './ort-types.ts'
 import { OrtFailure, type OrtWorker } from './ort-worker.ts'

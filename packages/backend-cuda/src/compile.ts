@@ -3,7 +3,6 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import {
-  AbortError,
   type CompileOptions,
   isLowlatError,
   type LowlatError,
@@ -11,6 +10,7 @@ import {
   type Plan,
   payloadFileName,
   type TensorInfo,
+  throwIfAborted,
 } from '@lowlat/core'
 import type { Graph, Value } from '@lowlat/onnx'
 import { type HostBackend, hostStepsOf } from './engine/host-steps.ts'
@@ -26,6 +26,8 @@ import { PackingStore } from './plan/packing-store.ts'
 import { writePlan } from './plan/write-plan.ts'
 import type { HostStep } from './program/program.ts'
 
+const work = 'Compiling the model'
+
 /**
  * Optimises the graph, packs its weights for the device and writes the plan. Works in the calling thread, some seconds
  * for large models, and gives way to the event loop after each weight that it packs. @throws ModelError; BackendError; ConfigError; AbortError.
@@ -39,17 +41,17 @@ export async function compileModel(
 ): Promise<Plan> {
   const { precision, profiles, workFolder, signal } = compile
   const { graph: original, description, dependencies } = await readGraph(source, precision)
-  throwIfAborted(signal)
+  throwIfAborted(signal, work)
   const graph = prepareGraph(original)
   const inputs = description.inputs.map(plainInfo)
   const store = new PackingStore()
   const hostSteps = new HostChecks(host, compile)
   const giveWay = async (): Promise<void> => {
     await setImmediate()
-    throwIfAborted(signal)
+    throwIfAborted(signal, work)
   }
   const lowerFor = async (inputShapes: InputShapes): Promise<void> => {
-    throwIfAborted(signal)
+    throwIfAborted(signal, work)
     const { tf32, hostFallback } = options
     const lowering = { inputShapes, precision, device: facts.device, constants: store, hostFallback, tf32 }
     const program = await lowerInSlices(graph, lowering, giveWay).catch((error: unknown) => {
@@ -60,7 +62,7 @@ export async function compileModel(
   const known = knownShapes(inputs, profiles, ['min', 'opt', 'max'])
   if (known.length > 0) for (const shapes of known) await lowerFor(shapes)
   else await lowerGuesses(guessedShapes(inputs), lowerFor)
-  throwIfAborted(signal)
+  throwIfAborted(signal, work)
   const path = join(workFolder, payloadFileName)
   await writePlan(path, { facts, precision, graph, kept: keptInitializers(graph, hostSteps.constants, store), store })
   return {
@@ -129,13 +131,4 @@ function keptInitializers(graph: Graph, forHost: ReadonlySet<string>, store: Pac
   const isKept = ({ name, initializer }: Value) =>
     staysInGraph(initializer!) || forHost.has(name) || !store.holdsWeight(name)
   return new Set(graph.initializers.filter(isKept).map(({ name }) => name))
-}
-
-function throwIfAborted(signal: AbortSignal | undefined): void {
-  if (!signal?.aborted) return
-  throw new AbortError({
-    message: 'Compiling the model was aborted by its signal.',
-    remedy: 'Nothing to mend: the caller asked for it.',
-    cause: signal.reason,
-  })
 }

@@ -1,6 +1,4 @@
-import { readFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
-import { type FileStamp, ModelError, type ModelSource, messageOf, type Precision, stampOf } from '@lowlat/core'
+import { type FileStamp, ModelError, type ModelSource, type Precision, readModel } from '@lowlat/core'
 import {
   decodeModel,
   describeModel,
@@ -23,30 +21,14 @@ interface GraphSource {
  * @throws ModelError MODEL_NOT_FOUND, MODEL_INVALID, MODEL_UNSUPPORTED or PRECISION_UNAVAILABLE.
  */
 export async function readGraph(source: ModelSource, precision: Precision): Promise<GraphSource> {
-  const bytes = source.kind === 'file' ? await readModel(source.path) : source.bytes
+  const bytes = await readModel(source)
   const description = describeModel(bytes)
   checkPrecision(description, precision)
   for (const value of description.inputs) if (value.unknownRank) throw unknownRank(value.name)
   const model = decodeModel(bytes)
-  const files = externalFiles(model)
-  if (files.length === 0) return { graph: graphFromModel(model), description, dependencies: [] }
-  if (source.kind === 'bytes') throw weightsElsewhere(files)
-  const folder = dirname(source.path)
-  const dependencies = await Promise.all(files.map((file) => stampOf(join(folder, file))))
-  return { graph: await graphFromFile(source.path), description, dependencies }
-}
-
-async function readModel(path: string): Promise<Uint8Array> {
-  try {
-    return await readFile(path)
-  } catch (cause) {
-    throw new ModelError('MODEL_NOT_FOUND', {
-      message: `Cannot read the model '${path}': ${messageOf(cause)}.`,
-      remedy: 'Check the path and the permissions.',
-      received: path,
-      cause,
-    })
-  }
+  const dependencies = await externalFiles(model, source)
+  const isWhole = source.kind === 'bytes' || dependencies.length === 0
+  return { graph: isWhole ? graphFromModel(model) : await graphFromFile(source.path), description, dependencies }
 }
 
 /** Float models run in either float precision; INT8 is for models that say how they are quantized. */
@@ -66,13 +48,5 @@ function unknownRank(name: string): ModelError {
     message: `Expected a known number of axes for the input '${name}', but the model gives none.`,
     remedy: "Export the model with the shapes of its inputs, or use the backend 'cpu'.",
     received: name,
-  })
-}
-
-function weightsElsewhere(files: readonly string[]): ModelError {
-  return new ModelError('MODEL_UNSUPPORTED', {
-    message: `The model keeps weights in other files (${files.join(', ')}), which cannot be found from bytes alone.`,
-    remedy: "Pass the model's path instead of its bytes.",
-    received: files,
   })
 }

@@ -95,7 +95,7 @@ const of: Record<SuiteName, (...args: Parameters<Summarize>) => Highlight[]> = {
     {
       figure: formatSpeedUp(own.ratioToPeer ?? 1),
       claim: `in INT8, ${own.model}`,
-      detail: `${formatTime(own.p50Us)} against ${formatTime(peer.p50Us)} with one thread, ${sizesOf(own, peer)}`,
+      detail: `${formatTime(own.p50Us)} against ${formatTime(peer.p50Us)}${own.backend === 'cpu' ? ' with one thread' : ''}, ${sizesOf(own, peer)}`,
     },
   ]),
 }

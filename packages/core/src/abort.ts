@@ -1,3 +1,5 @@
+import { AbortError } from './errors.ts'
+
 interface Watch {
   readonly callbacks: Set<() => void>
   readonly listener: () => void
@@ -28,4 +30,22 @@ function startWatching(signal: AbortSignal): Watch {
   signal.addEventListener('abort', listener, { once: true }) // first: what is no signal throws here and leaves no trace
   watches.set(signal, watch)
   return watch
+}
+
+/**
+ * Between two steps of long work.
+ * @param work what is aborted: 'Compiling the model'.
+ * @throws AbortError once the caller's signal has fired.
+ */
+export function throwIfAborted(signal: AbortSignal | undefined, work: string): void {
+  if (signal?.aborted) throw workAborted(signal, work)
+}
+
+/** For work that the caller's signal ends. @param work as of {@link throwIfAborted}. */
+export function workAborted({ reason }: AbortSignal, work: string): AbortError {
+  return new AbortError({
+    message: `${work} was aborted by its signal.`,
+    remedy: 'Nothing to mend: the caller asked for it.',
+    cause: reason,
+  })
 }

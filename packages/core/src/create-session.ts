@@ -1,9 +1,9 @@
-import { onAbort } from './abort.ts'
+import { onAbort, throwIfAborted, workAborted } from './abort.ts'
 import { type BackendInput, knownBackends, resolveBackend } from './backends.ts'
 import type { Backend } from './contract.ts'
 import { BackendError, isLowlatError, type LowlatError } from './errors.ts'
 import { type ModelInput, modelSourceFrom } from './model-source.ts'
-import { abortError, type EngineRequest, openEngine, throwIfAborted } from './open-engine.ts'
+import { creatingSession, type EngineRequest, openEngine } from './open-engine.ts'
 import { type BackendChoice, Session } from './session.ts'
 import { parseSessionOptions, readSessionFile, type SessionOptions } from './session-options.ts'
 import { warmUp } from './warmup.ts'
@@ -26,7 +26,7 @@ const PASS_ON: ReadonlySet<string> = new Set([
  */
 export async function createSession(model: ModelInput, options: SessionOptions = {}): Promise<Session> {
   const settings = parseSessionOptions(options)
-  throwIfAborted(settings.signal)
+  throwIfAborted(settings.signal, creatingSession)
   return untilAborted(createUnderSignal(model, settings), settings.signal)
 }
 
@@ -36,7 +36,7 @@ async function createUnderSignal(model: ModelInput, settings: SessionOptions): P
   const selection: BackendChoice[] = []
   const failures: LowlatError[] = []
   for (const input of wanted) {
-    throwIfAborted(settings.signal)
+    throwIfAborted(settings.signal, creatingSession)
     try {
       const backend = await resolveBackend(input)
       await checkAvailable(backend)
@@ -95,9 +95,9 @@ async function openSession(request: EngineRequest, selection: readonly BackendCh
     onDispose: release,
   })
   try {
-    throwIfAborted(settings.signal)
+    throwIfAborted(settings.signal, creatingSession)
     if (settings.warmup !== false && (await warmUp(session, settings))) await engine.warmedUp?.()
-    throwIfAborted(settings.signal)
+    throwIfAborted(settings.signal, creatingSession)
     return session
   } catch (error) {
     await session.dispose()
@@ -111,7 +111,7 @@ function untilAborted(creating: Promise<Session>, signal: AbortSignal | undefine
   return new Promise((resolve, reject) => {
     const stopWatching = onAbort(signal, () => {
       stopWatching()
-      reject(abortError(signal))
+      reject(workAborted(signal, creatingSession))
       // The creation ends itself at its next step; nobody is left to hear what went wrong on the way.
       creating.then((session) => session.dispose()).catch(() => {})
     })

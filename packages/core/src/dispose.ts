@@ -1,9 +1,13 @@
-/** Disposes all of them, one after the other, also when some fail; throws their errors at the end. */
-export async function disposeAll(disposables: readonly AsyncDisposable[]): Promise<void> {
+/**
+ * Disposes all of them, one after the other, also when some fail.
+ * @throws (as rejection) the error at the end, or all of them as an AggregateError.
+ */
+export async function disposeAll(resources: readonly (Disposable | AsyncDisposable)[]): Promise<void> {
   const errors: unknown[] = []
-  for (const disposable of disposables) {
+  for (const resource of resources) {
     try {
-      await disposable[Symbol.asyncDispose]()
+      if (Symbol.asyncDispose in resource) await resource[Symbol.asyncDispose]()
+      else resource[Symbol.dispose]()
     } catch (error) {
       errors.push(error)
     }

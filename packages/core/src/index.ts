@@ -1,3 +1,4 @@
+export { throwIfAborted, workAborted } from './abort.ts'
 export { type BackendInput, knownBackends, resolveBackend } from './backends.ts'
 export { Batcher } from './batcher.ts'
 export type { BatcherOptions } from './batcher-options.ts'
@@ -30,6 +31,7 @@ export type {
   TensorInfo,
 } from './contract.ts'
 export { createSession, createSessionFromFile } from './create-session.ts'
+export { disposeAll } from './dispose.ts'
 export {
   allocate,
   arrayLengthOf,
@@ -59,11 +61,12 @@ export {
   messageOf,
   QueueFullError,
 } from './errors.ts'
+export { feedList, type NamedTensor } from './feed-list.ts'
 export { checkInsideProfile } from './feeds.ts'
 export { bfloat16FromNumber, float16FromNumber, fromFloat32, numberFromBfloat16, numberFromFloat16 } from './float.ts'
 export { type InferOptions, type InferTensorOptions, infer, inferFeeds } from './infer.ts'
 export { flagKnob, integerKnob, type Knob, listKnobs, stringKnob } from './knobs.ts'
-export { type ModelInput, modelSourceFrom, sha256Of, stampOf } from './model-source.ts'
+export { type ModelInput, modelSourceFrom, readModel, sha256Of, stampOf } from './model-source.ts'
 export {
   booleanRule,
   checkArgument,

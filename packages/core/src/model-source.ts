@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { type FileHandle, open, stat } from 'node:fs/promises'
+import { type FileHandle, open, readFile, stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
@@ -73,6 +73,14 @@ export async function stampOf(path: string): Promise<FileStamp> {
   })
   if (!found.isFile()) throw notFound(path, 'not a regular file')
   return { path, sizeBytes: Number(found.size), modifiedNs: found.mtimeNs.toString() }
+}
+
+/** The bytes of a model; not a copy of those that are there. @throws ModelError MODEL_NOT_FOUND. */
+export async function readModel(source: ModelSource): Promise<Uint8Array> {
+  if (source.kind === 'bytes') return source.bytes
+  return readFile(source.path).catch((cause: unknown) => {
+    throw notFound(source.path, messageOf(cause), cause)
+  })
 }
 
 export function sameStamp(a: FileStamp, b: FileStamp): boolean {

@@ -1,7 +1,8 @@
 import { channel, tracingChannel } from 'node:diagnostics_channel'
 import { tmpdir } from 'node:os'
+import { throwIfAborted } from './abort.ts'
 import type { Backend, CompileOptions, Engine, FileStamp, ModelSource, Plan } from './contract.ts'
-import { AbortError, ConfigError, isLowlatError, ModelError } from './errors.ts'
+import { ConfigError, isLowlatError, ModelError } from './errors.ts'
 import { isUnchanged, stampOf } from './model-source.ts'
 import { type LeasedPlan, PlanCache } from './plan-cache.ts'
 import { checkProfiles } from './profiles.ts'
@@ -13,6 +14,9 @@ import { createWorkFolder, sweepWorkFolders } from './work-folder.ts'
 const compileChannel = tracingChannel('lowlat:compile')
 const loadChannel = tracingChannel('lowlat:load')
 const cacheChannel = channel('lowlat:plan-cache')
+
+/** What errors say was aborted. */
+export const creatingSession = 'Creating the session'
 
 /** A model on a backend, to be opened. */
 export interface EngineRequest {
@@ -74,7 +78,7 @@ async function openCached(request: EngineRequest, cache: PlanCache, compile: Com
     profiles: options.profiles,
     environment: await backend.planKey!(options),
   })
-  throwIfAborted(settings.signal)
+  throwIfAborted(settings.signal, creatingSession)
   const plan = await cache.get(key, model)
   if (plan) {
     try {
@@ -119,7 +123,7 @@ async function compileOn(request: EngineRequest, workFolder: string): Promise<Pl
   const options = { ...compileOptions(request), workFolder }
   const plan = await compileChannel.tracePromise(() => backend.compile(model, options), { backend: backend.name })
   checkProfiles(options.profiles, plan.inputs)
-  throwIfAborted(options.signal)
+  throwIfAborted(options.signal, creatingSession)
   return plan
 }
 
@@ -133,7 +137,7 @@ async function load(request: EngineRequest, plan: LeasedPlan): Promise<OpenEngin
   }
   const release = () => plan[Symbol.asyncDispose]()
   try {
-    throwIfAborted(signal)
+    throwIfAborted(signal, creatingSession)
     const engine = await loadChannel.tracePromise(() => backend.load(plan, options), { backend: backend.name })
     return { engine, release }
   } catch (error) {
@@ -165,17 +169,4 @@ function openCache(options: SessionOptions['cache']): PlanCache {
 
 function isNamed(cache: SessionOptions['cache']): boolean {
   return typeof cache === 'object' && cache.folder !== undefined
-}
-
-/** @throws AbortError. */
-export function throwIfAborted(signal: AbortSignal | undefined): void {
-  if (signal?.aborted) throw abortError(signal)
-}
-
-export function abortError(signal: AbortSignal): AbortError {
-  return new AbortError({
-    message: 'Creating the session was aborted by its signal.',
-    remedy: 'Nothing to mend: the caller asked for it.',
-    cause: signal.reason,
-  })
 }

@@ -4,11 +4,10 @@ import { pollKnob } from './knobs.ts'
 import { cuResult } from './results.ts'
 import type { CudaStream } from './stream.ts'
 
-/** What is waited for: the last thing that a stream does is to write `sequence` to `flags[index]`. */
+/** What is waited for: the last thing that a stream does is to write `sequence` to `word[0]`. */
 export interface Completed {
-  /** Over pinned memory. */
-  readonly flags: Int32Array
-  readonly index: number
+  /** [1], over pinned memory. */
+  readonly word: Int32Array
   /** 32 bits, larger than all before it; wraps around. */
   readonly sequence: number
   readonly stream: CudaStream
@@ -100,7 +99,7 @@ function settle(waiter: Waiter): void {
     waiter.resolve()
     return
   }
-  const received = Atomics.load(waiter.flags, waiter.index)
+  const received = Atomics.load(waiter.word, 0)
   waiter.reject(
     new BackendError('RUN_FAILED', {
       message: `Expected the GPU to report run ${waiter.sequence} as done, but its stream ended at ${received}.`,
@@ -112,6 +111,6 @@ function settle(waiter: Waiter): void {
 }
 
 /** The difference wraps around with the numbers. */
-function hasArrived({ flags, index, sequence }: Completed): boolean {
-  return ((Atomics.load(flags, index) - sequence) | 0) >= 0
+function hasArrived({ word, sequence }: Completed): boolean {
+  return ((Atomics.load(word, 0) - sequence) | 0) >= 0
 }

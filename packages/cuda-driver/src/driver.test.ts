@@ -1,33 +1,28 @@
-import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import type { SimulatorControl } from '@lowlat/testing'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { CudaContext } from './context.ts'
 import { openDriver } from './driver.ts'
 import { probeDriver } from './probe.ts'
-import { noSimulator, openContext, openSimulator, parameters, type Simulator } from './testing/simulator.ts'
+import { noSimulator, parameters, useDriver } from './testing/simulator.ts'
 
 const reason = noSimulator()
 
 describe.skipIf(reason)(`the driver${reason ? ` (${reason})` : ''}`, () => {
-  let simulator: Simulator
+  const use = useDriver()
+  let control: SimulatorControl
   let context: CudaContext
 
-  beforeAll(async () => {
-    simulator = await openSimulator()
-  }, 300_000)
-
   beforeEach(() => {
-    context = openContext(simulator)
+    control = use.control!
+    context = use.context
   })
-
   afterEach(() => {
-    expect(Object.values(context.counts)).toEqual([0, 0, 0, 0, 0, 0, 0])
-    if (!context.lost) context.dispose()
     vi.unstubAllEnvs()
-    simulator.control.reset()
   })
 
   it('describes its devices', () => {
-    const driver = openDriver({ library: simulator.driverPath })
-    expect(openDriver({ library: simulator.driverPath })).toBe(driver)
+    const driver = openDriver({ library: use.driverPath })
+    expect(openDriver({ library: use.driverPath })).toBe(driver)
     expect(driver.version).toBeGreaterThanOrEqual(12_000)
     const [device] = driver.devices()
     expect(device).toMatchObject({
@@ -39,14 +34,14 @@ describe.skipIf(reason)(`the driver${reason ? ` (${reason})` : ''}`, () => {
     for (const fact of ['multiprocessors', 'memoryBytes', 'l2Bytes', 'sharedBytesPerBlock', 'clockMhz'] as const) {
       expect(device![fact]).toBeGreaterThan(0)
     }
-    expect(probeDriver({ library: simulator.driverPath })).toMatchObject({
+    expect(probeDriver({ library: use.driverPath })).toMatchObject({
       available: true,
       devices: [{ name: device!.name, memoryBytes: device!.memoryBytes }],
     })
   })
 
   it('that is too old is refused with both versions', () => {
-    const probe = probeDriver({ library: simulator.driverPath, minimumVersion: 99_010 })
+    const probe = probeDriver({ library: use.driverPath, minimumVersion: 99_010 })
     expect(probe).toMatchObject({ available: false, reason: expect.stringContaining('CUDA 99.1 or newer') })
   })
 
@@ -54,7 +49,7 @@ describe.skipIf(reason)(`the driver${reason ? ` (${reason})` : ''}`, () => {
     using stream = context.createStream()
     using pinned = context.allocatePinned(800)
     using device = context.allocate(800)
-    using module = context.loadModule(simulator.image)
+    using module = context.loadModule(use.image)
     const floats = new Float32Array(pinned.buffer)
     for (let i = 0; i < 100; i++) floats[i] = i
     stream.copyToDevice(device.address, pinned.address, 400)
@@ -66,8 +61,10 @@ describe.skipIf(reason)(`the driver${reason ? ` (${reason})` : ''}`, () => {
     expect([...floats.subarray(100)]).toEqual(Array.from({ length: 100 }, (_, i) => i * 2))
     stream.fill(device.address, 7, 800)
     stream.copyOnDevice(device.address + 8, device.address, 8)
+    stream.writeValue32(device.address + 16, -2)
     stream.synchronize()
     expect(device.read(0, 16)).toEqual(new Uint8Array(16).fill(7))
+    expect([...device.read(16, 5)]).toEqual([254, 255, 255, 255, 7])
     device.write(new Uint8Array([1, 2, 3]), 797)
     expect(device.read(796)).toEqual(new Uint8Array([7, 1, 2, 3]))
     expect(module.kernel('scale')).toBe(scale)
@@ -78,7 +75,7 @@ describe.skipIf(reason)(`the driver${reason ? ` (${reason})` : ''}`, () => {
   it('lets a kernel have more shared memory than a block has without asking', () => {
     using stream = context.createStream()
     using memory = context.allocate(4)
-    using module = context.loadModule(simulator.image)
+    using module = context.loadModule(use.image)
     const given = parameters([memory.address, memory.address])
     const launch = { grid: [1, 1, 1], threads: 32, sharedBytes: 65_536, stream, parameters: given } as const
     module.kernel('use_shared').launch(launch)
@@ -104,7 +101,7 @@ describe.skipIf(reason)(`the driver${reason ? ` (${reason})` : ''}`, () => {
   it('captures a stream into a graph, launches it again and again, and gives it other parameters', () => {
     using stream = context.createStream()
     using memory = context.allocate(8)
-    using module = context.loadModule(simulator.image)
+    using module = context.loadModule(use.image)
     using pinned = context.allocatePinned(4)
     memory.write(new Uint8Array(8))
     const record = (counter: number) => {
@@ -144,11 +141,11 @@ describe.skipIf(reason)(`the driver${reason ? ` (${reason})` : ''}`, () => {
     stream.fill(memory.address, 9, 4)
     stream.synchronize()
     expect([...memory.read()]).toEqual([9, 9, 9, 9])
-    expect(simulator.control.counts().graphs).toBe(0)
+    expect(control.counts().graphs).toBe(0)
   })
 
   it('says when memory runs out, and what for', () => {
-    simulator.control.setMemoryLimit(1 << 20)
+    control.setMemoryLimit(1 << 20)
     expect(() => context.allocate(1 << 21)).toThrow(
       expect.objectContaining({
         code: 'OUT_OF_MEMORY',
@@ -162,7 +159,7 @@ describe.skipIf(reason)(`the driver${reason ? ` (${reason})` : ''}`, () => {
 
   it('names a kernel that is not there, and one that cannot be launched', () => {
     using stream = context.createStream()
-    using module = context.loadModule(simulator.image)
+    using module = context.loadModule(use.image)
     expect(() => module.kernel('nothing')).toThrow("for the kernel 'nothing' failed with CUDA_ERROR_NOT_FOUND (500)")
     const launch = { grid: [1, 1, 1], threads: 4096, sharedBytes: 0, stream, parameters: parameters([0, 0]) } as const
     expect(() => module.kernel('signal').launch(launch)).toThrow(/of the kernel 'signal' with grid \[1, 1, 1\]/)
@@ -194,17 +191,17 @@ describe.skipIf(reason)(`the driver${reason ? ` (${reason})` : ''}`, () => {
       using stream = context.createStream()
       using counter = context.allocate(4)
       using pinned = context.allocatePinned(4)
-      using module = context.loadModule(simulator.image)
+      using module = context.loadModule(use.image)
       counter.write(new Uint8Array(4))
-      const flags = new Int32Array(pinned.buffer, 0, 1)
-      flags[0] = 0
+      const word = new Int32Array(pinned.buffer, 0, 1)
+      word[0] = 0
       const given = parameters([counter.address, pinned.deviceAddress])
       const launch = { grid: [1, 1, 1], threads: 32, sharedBytes: 0, stream, parameters: given } as const
       beforeStart()
       for (let index = 0; index < count; index++) module.kernel(kernel).launch(launch)
       try {
-        await context.waitFor({ flags, index: 0, sequence: count, stream })
-        return flags[0]
+        await context.waitFor({ word, sequence: count, stream })
+        return word[0]
       } finally {
         while (!context.lost && !stream.query()) await new Promise((resolve) => setImmediate(resolve))
       }
@@ -219,17 +216,17 @@ describe.skipIf(reason)(`the driver${reason ? ` (${reason})` : ''}`, () => {
       ['asking now and then where a thread needs a context', true],
     ])('goes on in %s, with the event loop free', async (_, required) => {
       vi.stubEnv('LOWLAT_CUDA_POLL_US', '100')
-      simulator.control.requireContext(required)
+      control.requireContext(required)
       let turns = 0
       const timer = setInterval(() => turns++, 1)
       const hold = () => {
-        simulator.control.hold(true)
-        setTimeout(() => simulator.control.hold(false), 50)
+        control.hold(true)
+        setTimeout(() => control.hold(false), 50)
       }
       expect(await wait(2, 'signal', hold)).toBe(2)
       clearInterval(timer)
       expect(turns).toBeGreaterThan(10)
-      expect(simulator.control.calls('cuStreamSynchronize')).toBeGreaterThan(0)
+      expect(control.calls('cuStreamSynchronize')).toBeGreaterThan(0)
     })
 
     it('fails when the work fails, and says that the device is lost', async () => {
@@ -245,25 +242,25 @@ describe.skipIf(reason)(`the driver${reason ? ` (${reason})` : ''}`, () => {
       vi.stubEnv('LOWLAT_CUDA_POLL_US', '0')
       using stream = context.createStream()
       using pinned = context.allocatePinned(4)
-      const flags = new Int32Array(pinned.buffer, 0, 1)
-      flags[0] = 4
-      const waiting = context.waitFor({ flags, index: 0, sequence: 5, stream })
+      const word = new Int32Array(pinned.buffer, 0, 1)
+      word[0] = 4
+      const waiting = context.waitFor({ word, sequence: 5, stream })
       await expect(waiting).rejects.toMatchObject({ code: 'RUN_FAILED', expected: 5, received: 4 })
     })
 
     it('counts beyond the largest number', async () => {
       using stream = context.createStream()
       using pinned = context.allocatePinned(4)
-      const flags = new Int32Array(pinned.buffer, 0, 1)
-      flags[0] = -(2 ** 31)
-      await context.waitFor({ flags, index: 0, sequence: 2 ** 31 - 1, stream })
+      const word = new Int32Array(pinned.buffer, 0, 1)
+      word[0] = -(2 ** 31)
+      await context.waitFor({ word, sequence: 2 ** 31 - 1, stream })
     })
   })
 
   it('that loses the device fails every call alike, and lets go of everything', () => {
     const memory = context.allocate(64)
     const stream = context.createStream()
-    simulator.control.loseDevice(719)
+    control.loseDevice(719)
     for (const call of [() => context.allocate(64), () => memory.read(), () => stream.query()]) {
       expect(call).toThrow(expect.objectContaining({ code: 'DEVICE_LOST' }))
     }

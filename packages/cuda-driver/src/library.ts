@@ -43,6 +43,7 @@ const signatures = {
   cuMemcpyHtoD_v2: [handle, pointer, size],
   cuMemcpyDtoH_v2: [pointer, handle, size],
   cuMemsetD8Async: [handle, 'uchar', size, handle],
+  cuStreamWriteValue32_v2: [handle, handle, 'uint', 'uint'],
   cuStreamCreateWithPriority: [pointer, 'uint', 'int'],
   cuStreamDestroy_v2: [handle],
   cuStreamSynchronize: [handle],

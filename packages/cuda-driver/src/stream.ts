@@ -6,6 +6,7 @@ import { cuResult } from './results.ts'
 
 const NON_BLOCKING = 1 // CU_STREAM_NON_BLOCKING
 const CAPTURE_THREAD_LOCAL = 1 // CU_STREAM_CAPTURE_MODE_THREAD_LOCAL
+const WITH_MEMORY_BARRIER = 0 // CU_STREAM_WRITE_VALUE_DEFAULT
 
 /** Work on a device that happens in order. All methods return at once unless they say otherwise. */
 export class CudaStream extends NativeObject {
@@ -31,6 +32,15 @@ export class CudaStream extends NativeObject {
   /** Sets every byte. */
   fill(address: number, byte: number, sizeBytes: number): void {
     if (sizeBytes > 0) this.context.call('cuMemsetD8Async', address, byte, sizeBytes, this.handle)
+  }
+
+  /**
+   * Writes 32 bits, of which the host and other streams see all or nothing, after everything before it has become visible
+   * to them. A capture keeps the value.
+   * @param address of device memory, or of pinned memory as the GPU sees it; a multiple of 4.
+   */
+  writeValue32(address: number, value: number): void {
+    this.context.call('cuStreamWriteValue32_v2', this.handle, address, value >>> 0, WITH_MEMORY_BARRIER)
   }
 
   record(event: CudaEvent): void {

@@ -134,16 +134,29 @@ CUDA_SIM_API CUresult cuMemcpyDtoH_v2(void* target, uintptr_t source, size_t byt
   return copy(call, find_stream(call, nullptr), reinterpret_cast<uintptr_t>(target), Side::host, source, Side::device, bytes, true);
 }
 
-CUDA_SIM_API CUresult cuMemsetD8Async(uintptr_t target, unsigned char value, size_t bytes, void* handle) {
-  CUDA_SIM_CALL(cuMemsetD8Async, needs_context);
-  Stream* stream = find_stream(call, handle);
+/** Queues the setting of device memory, or of pinned memory by its device address. */
+static CUresult set(Call& call, void* stream_handle, NodeKind kind, uintptr_t target, uint32_t value, size_t bytes) {
+  Stream* stream = find_stream(call, stream_handle);
   if (!stream) return CUDA_ERROR_INVALID_HANDLE;
   if (!bytes) return call.result();
   if (!is_range(target, bytes, Side::device)) return CUDA_ERROR_INVALID_VALUE;
   Node node;
-  node.kind = NodeKind::fill;
+  node.kind = kind;
   node.target = node.source = target;
   node.bytes = bytes;
   node.value = value;
   return call.result(submit(*stream, std::move(node)));
+}
+
+CUDA_SIM_API CUresult cuMemsetD8Async(uintptr_t target, unsigned char value, size_t bytes, void* stream) {
+  CUDA_SIM_CALL(cuMemsetD8Async, needs_context);
+  return set(call, stream, NodeKind::fill, target, value, bytes);
+}
+
+/** In a capture it becomes a node (of batched memory operations, as the real driver calls them) with the value in it. */
+CUDA_SIM_API CUresult cuStreamWriteValue32_v2(void* stream, uintptr_t target, uint32_t value, unsigned flags) {
+  CUDA_SIM_CALL(cuStreamWriteValue32_v2, needs_context);
+  // NO_MEMORY_BARRIER 1
+  if (flags > 1 || target % sizeof(value)) return CUDA_ERROR_INVALID_VALUE;
+  return set(call, stream, NodeKind::write_value, target, value, sizeof(value));
 }

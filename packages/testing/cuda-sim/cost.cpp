@@ -13,7 +13,7 @@ double cost_us(const Node& node, const Work& work, bool in_graph) {
   const double start = in_graph ? graph_node_us : node.kind == NodeKind::kernel ? launch_us : copy_us;
   const double bytes = static_cast<double>(node.bytes);
   if (node.kind == NodeKind::copy) return start + bytes / (node.crosses ? link_bytes_per_us : memory_bytes_per_us / 2);
-  if (node.kind == NodeKind::fill) return start + bytes / memory_bytes_per_us;
+  if (node.kind == NodeKind::fill || node.kind == NodeKind::write_value) return start + bytes / memory_bytes_per_us;
   if (node.kind == NodeKind::host) return host_us;
   if (node.kind == NodeKind::empty) return 0;
   // Too few blocks leave multiprocessors idle. A thread counts as 100 instructions and every warp operation as two.

@@ -73,12 +73,13 @@ uint64_t next_seed() {
 
 void move_bytes(const Node& node) {
   void* target = reinterpret_cast<void*>(node.target);
-  if (node.kind == NodeKind::fill) std::memset(target, node.value, node.bytes);
+  if (node.kind == NodeKind::fill) std::memset(target, static_cast<int>(node.value), node.bytes);
+  if (node.kind == NodeKind::write_value) __atomic_store_n(static_cast<uint32_t*>(target), node.value, __ATOMIC_SEQ_CST);
   if (node.kind == NodeKind::copy)
     std::memmove(target, node.staged ? node.staged->data() : reinterpret_cast<const void*>(node.source), node.bytes);
 }
 
-/** The bytes that a copy or fill touches must still be allocated. */
+/** The bytes that a copy, fill or written value touches must still be allocated. */
 bool allocated(const Node& node) {
   const Memory& memory = driver().memory;
   const auto fine = [&](uintptr_t address) { return !memory.touches(address, node.bytes) || memory.holding(address, node.bytes); };

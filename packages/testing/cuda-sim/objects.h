@@ -32,7 +32,7 @@ struct Module {
   std::map<std::string, std::shared_ptr<Function>> functions;
 };
 
-enum class NodeKind { kernel, copy, fill, host, empty };
+enum class NodeKind { kernel, copy, fill, write_value, host, empty };
 
 /** A piece of work: in a stream, or in a graph after the nodes that it depends on. */
 struct Node {
@@ -43,10 +43,11 @@ struct Node {
   /** May start before the kernel ahead has ended. */
   bool programmatic = false;
   std::vector<unsigned char> parameters;
-  // Copy and fill
+  // Copy, fill, and writing of a value
   uintptr_t target = 0, source = 0;
   size_t bytes = 0;
-  unsigned char value = 0;
+  /** Of each byte that is filled, or of the 32 bits that are written. */
+  uint32_t value = 0;
   /** Over the link between host and device. */
   bool crosses = false;
   /** The bytes of a pageable source, taken when the copy was queued. */

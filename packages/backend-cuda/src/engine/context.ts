@@ -1,20 +1,28 @@
 import {
   DisposedError,
+  disposeAll,
   type ExecutionContext,
   type Feeds,
   type Fetches,
+  feedList,
   type LayerTiming,
   type RunOptions,
-  type Tensor,
 } from '@lowlat/core'
+import {
+  acquire,
+  GraphCache,
+  graphKey,
+  type Lease,
+  type Resources,
+  Workspace,
+  type WorkspaceSizes,
+} from '@lowlat/cuda-driver'
 import type { CudaEngine } from './engine.ts'
 import { Execution } from './execution.ts'
-import { feedTensors } from './feeds.ts'
 import type { Prepared } from './prepared.ts'
 import { profileExecution } from './profile.ts'
 import { Recorder } from './recorder.ts'
-import type { Lease } from './shared-cache.ts'
-import { type Needs, Workspace } from './workspace.ts'
+import { RunControl } from './run-control.ts'
 
 /**
  * A stream with memory of its own. For each combination of input shapes that runs, CUDA graphs are captured and kept, the
@@ -23,14 +31,22 @@ import { type Needs, Workspace } from './workspace.ts'
 export class CudaExecutionContext implements ExecutionContext {
   readonly #engine: CudaEngine
   readonly #workspace: Workspace
-  /** Least recently used first. */
-  readonly #executions = new Map<string, Execution>()
+  readonly #control: RunControl
+  readonly #resources: Resources
+  readonly #executions: GraphCache<Execution>
   #disposed: Promise<void> | undefined
 
   /** @throws BackendError OUT_OF_MEMORY and others; nothing is kept then. */
-  constructor(engine: CudaEngine, needs: Needs) {
+  constructor(engine: CudaEngine, sizes: WorkspaceSizes) {
     this.#engine = engine
-    this.#workspace = new Workspace(engine.gpu.context, needs)
+    this.#executions = new GraphCache(engine.options.graphs)
+    const parts = acquire((resources) => {
+      const workspace = resources.own(new Workspace(engine.gpu.context, sizes))
+      return { workspace, control: resources.own(new RunControl(workspace.stream)), resources }
+    })
+    this.#workspace = parts.workspace
+    this.#control = parts.control
+    this.#resources = parts.resources
   }
 
   /** @throws (as rejection) InputError; BackendError; DisposedError. */
@@ -51,54 +67,51 @@ export class CudaExecutionContext implements ExecutionContext {
 
   async #prepare(feeds: Feeds, outputs: readonly string[] | undefined) {
     if (this.#disposed) throw disposedError()
-    const tensors = feedTensors(feeds, this.#engine.inputs)
-    const values = new Map(tensors.map((tensor, index) => [this.#engine.inputs[index]!.name, tensor]))
-    const key = keyOf(tensors, outputs)
+    const list = feedList(feeds, this.#engine.inputs)
+    const values = new Map(list.map(({ name, tensor }) => [name, tensor]))
+    const key = graphKey(
+      list.map(({ tensor }) => tensor.shape),
+      outputs,
+    )
     const known = this.#executions.get(key)
-    if (known) {
-      this.#executions.delete(key)
-      this.#executions.set(key, known)
-      return { execution: known, values }
-    }
-    const inputShapes = Object.fromEntries([...values].map(([name, { shape }]) => [name, shape]))
-    const lease = await this.#engine.acquire(key, { inputShapes, outputs })
+    if (known) return { execution: known, values }
+    const inputShapes = Object.fromEntries(list.map(({ name, tensor }) => [name, tensor.shape]))
+    const lease = await this.#engine.acquire({ inputShapes, outputs })
     await this.#engine.ownTurn()
     if (this.#disposed) {
       // While it was lowered; the memory that it would be captured with is gone.
       await lease.release()
       throw disposedError()
     }
-    const execution = await this.#capture(lease)
-    this.#executions.set(key, execution)
-    return { execution, values }
+    return { execution: await this.#capture(key, lease), values }
   }
 
-  async #capture(lease: Lease<Prepared>): Promise<Execution> {
+  async #capture(key: string, lease: Lease<Prepared>): Promise<Execution> {
     try {
       await this.#workspace.idle()
-      await this.#dropSurplus(this.#engine.options.graphs - 1)
-      const needs = needsOf(lease.value)
-      if (!this.#workspace.holds(needs)) {
-        await this.#dropSurplus(0) // they hold addresses of what is replaced
-        this.#workspace.grow(needs)
-      }
-      const { gpu } = this.#engine
-      const recorder = new Recorder(this.#workspace, lease.value, gpu.module, (buffer) =>
-        this.#engine.constantAddress(buffer),
-      )
-      return new Execution(this.#workspace, lease, recorder)
+      return await this.#executions.add(key, async () => {
+        const { sizes } = lease.value
+        if (!this.#workspace.holds(sizes)) {
+          await this.#executions.clear() // they hold addresses of what is replaced
+          this.#workspace.grow(sizes)
+        }
+        return new Execution(this.#workspace, lease, this.#recorderOf(lease.value))
+      })
     } catch (error) {
       await lease.release()
       throw error
     }
   }
 
-  async #dropSurplus(keep: number): Promise<void> {
-    for (const [key, execution] of this.#executions) {
-      if (this.#executions.size <= keep) return
-      this.#executions.delete(key)
-      await execution.dispose()
-    }
+  #recorderOf(prepared: Prepared): Recorder {
+    const engine = this.#engine
+    return new Recorder({
+      workspace: this.#workspace,
+      control: this.#control,
+      prepared,
+      module: engine.gpu.module,
+      constantAddress: (buffer) => engine.constantAddress(buffer),
+    })
   }
 
   /** Waits for what still runs after a failure, and frees everything. Safe to call again. */
@@ -112,22 +125,9 @@ export class CudaExecutionContext implements ExecutionContext {
     try {
       await this.#workspace.idle()
     } finally {
-      try {
-        await this.#dropSurplus(0)
-      } finally {
-        this.#workspace.dispose()
-      }
+      await disposeAll([this.#executions, this.#resources])
     }
   }
-}
-
-export function needsOf({ arena, schedule }: Prepared): Needs {
-  return { arenaBytes: arena.sizeBytes, stagingBytes: schedule.stagingBytes }
-}
-
-function keyOf(tensors: readonly Tensor[], outputs: readonly string[] | undefined): string {
-  const shapes = tensors.map(({ shape }) => shape.join('x')).join(';')
-  return outputs ? `${shapes}>${JSON.stringify([...outputs].sort())}` : shapes
 }
 
 function disposedError(): DisposedError {

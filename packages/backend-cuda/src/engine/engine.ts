@@ -1,18 +1,16 @@
-import type { Engine, EngineReport, ExecutionContext, Plan } from '@lowlat/core'
-import type { DeviceMemory } from '@lowlat/cuda-driver'
+import { disposeAll, type Engine, type EngineReport, type ExecutionContext, type Plan } from '@lowlat/core'
+import { type DeviceMemory, graphKey, type Lease, SharedCache, type WorkspaceSizes } from '@lowlat/cuda-driver'
 import type { CudaOptions } from '../options.ts'
 import { PlanFile } from '../plan/plan-file.ts'
 import { PlanConstants } from '../plan/program-constants.ts'
 import type { DeviceBuffer } from '../program/view.ts'
-import { CudaExecutionContext, needsOf } from './context.ts'
+import { CudaExecutionContext } from './context.ts'
 import { acquireGpu, deviceFacts, type Gpu, planFacts } from './gpu.ts'
 import { type HostBackend, HostSessions } from './host-steps.ts'
 import { knownShapes } from './known-shapes.ts'
 import { type LoweringParts, Prepared, type RunShape } from './prepared.ts'
 import { layersOf, propertiesOf } from './report.ts'
-import { type Lease, SharedCache } from './shared-cache.ts'
 import { uploadWeights } from './upload.ts'
-import type { Needs } from './workspace.ts'
 
 interface EngineParts {
   readonly gpu: Gpu
@@ -39,8 +37,8 @@ export class CudaEngine implements Engine {
   readonly #hosts: HostSessions
   readonly #programs: SharedCache<Prepared>
   readonly #contexts = new Set<CudaExecutionContext>()
-  /** For the shapes that are known before they run. */
-  #needs: Needs = { arenaBytes: 0, stagingBytes: 0 }
+  /** Of contexts: for the shapes that are known before they run. */
+  #sizes: WorkspaceSizes = { arenaBytes: 0, stagingBytes: 0 }
   /** What reports are about: the largest of the known shapes, or the last new one. */
   #reported: Prepared | undefined
   #lastTurn: Promise<void> = Promise.resolve()
@@ -75,7 +73,7 @@ export class CudaEngine implements Engine {
       const lowering = { graph, precision, device, constants: new PlanConstants(constants), options }
       engine = new CudaEngine(plan, { gpu, weights, lowering, hosts: new HostSessions(host, options.graphs) })
     } catch (error) {
-      gpu.release()
+      gpu[Symbol.dispose]()
       throw error
     }
     try {
@@ -90,19 +88,20 @@ export class CudaEngine implements Engine {
   /** Host parts of known shapes are opened here, and contexts get memory that suffices for all of them. */
   async #prepareKnown(): Promise<void> {
     for (const inputShapes of knownShapes(this.inputs, this.profiles, ['opt', 'max'])) {
-      const key = this.inputs.map(({ name }) => inputShapes[name]!.join('x')).join(';')
-      const lease = await this.acquire(key, { inputShapes })
-      const { arenaBytes, stagingBytes } = needsOf(lease.value)
-      this.#needs = {
-        arenaBytes: Math.max(this.#needs.arenaBytes, arenaBytes),
-        stagingBytes: Math.max(this.#needs.stagingBytes, stagingBytes),
+      const lease = await this.acquire({ inputShapes })
+      const { arenaBytes, stagingBytes } = lease.value.sizes
+      this.#sizes = {
+        arenaBytes: Math.max(this.#sizes.arenaBytes, arenaBytes),
+        stagingBytes: Math.max(this.#sizes.stagingBytes, stagingBytes),
       }
       await lease.release()
     }
   }
 
   /** The program for these shapes, for contexts. @throws BackendError; ModelError. */
-  async acquire(key: string, shape: RunShape): Promise<Lease<Prepared>> {
+  async acquire(shape: RunShape): Promise<Lease<Prepared>> {
+    const shapes = this.inputs.map(({ name }) => shape.inputShapes[name]!)
+    const key = graphKey(shapes, shape.outputs)
     const lease = await this.#programs.acquire(key, async () => {
       await this.ownTurn()
       return Prepared.create(this.#lowering, shape, this.gpu.context, this.#hosts, () => this.ownTurn())
@@ -141,7 +140,7 @@ export class CudaEngine implements Engine {
 
   /** @throws BackendError OUT_OF_MEMORY and others; the engine and its other contexts go on. */
   async createContext(): Promise<ExecutionContext> {
-    const context = new CudaExecutionContext(this, this.#needs)
+    const context = new CudaExecutionContext(this, this.#sizes)
     this.#contexts.add(context)
     return context
   }
@@ -174,16 +173,13 @@ export class CudaEngine implements Engine {
   }
 
   async #shutDown(): Promise<void> {
-    const steps = [
-      ...[...this.#contexts].map((context) => () => context[Symbol.asyncDispose]()),
-      () => this.#programs[Symbol.asyncDispose](),
-      () => this.#hosts[Symbol.asyncDispose](),
-      async () => this.#weights.dispose(),
-      ...[...this.#lateWeights.values()].map((memory) => async () => memory.dispose()),
-      async () => this.gpu.release(),
-    ]
-    const errors: unknown[] = []
-    for (const step of steps) await step().catch((error: unknown) => errors.push(error))
-    if (errors.length > 0) throw errors[0]
+    await disposeAll([
+      ...this.#contexts,
+      this.#programs,
+      this.#hosts,
+      this.#weights,
+      ...this.#lateWeights.values(),
+      this.gpu,
+    ])
   }
 }

@@ -10,14 +10,11 @@ import {
   sizeOf,
   Tensor,
 } from '@lowlat/core'
-import type { CudaGraphExec } from '@lowlat/cuda-driver'
+import { acquire, type CudaGraphExec, type Lease, type Resources, type Workspace } from '@lowlat/cuda-driver'
 import type { View } from '../program/view.ts'
 import type { Prepared } from './prepared.ts'
 import type { Recorder } from './recorder.ts'
-import { acquire, type Resources } from './resources.ts'
 import type { DevicePhase, HostPhase, Transfer } from './schedule.ts'
-import type { Lease } from './shared-cache.ts'
-import type { Workspace } from './workspace.ts'
 
 /** How the phases of a run are carried out: as CUDA graphs, or so that something can be measured. */
 export interface PhaseRunner {
@@ -27,7 +24,7 @@ export interface PhaseRunner {
 }
 
 /** A prepared program in one context: its phases as CUDA graphs over the memory of that context. */
-export class Execution {
+export class Execution implements AsyncDisposable {
   readonly prepared: Prepared
   readonly recorder: Recorder
   readonly #workspace: Workspace
@@ -102,7 +99,7 @@ export class Execution {
       timeline?.span('h2d', startUs, stagedUs, 'copy to pinned memory')
       timeline?.span('compute', stagedUs, monotonicUs())
     }
-    if (schedule.usesStatus) this.#workspace.checkStatus()
+    if (schedule.usesStatus) this.recorder.control.checkStatus()
     const computedUs = monotonicUs()
     const fetches = this.#fetch(values)
     timeline?.span('d2h', computedUs, monotonicUs(), 'copy from pinned memory')
@@ -112,7 +109,8 @@ export class Execution {
   readonly #plainRunner: PhaseRunner = {
     device: (phase) => {
       const graph = this.#graphs.get(phase)!
-      return this.#workspace.runToSignal(() => graph.launch(this.#workspace.stream))
+      const { signal, stream } = this.#workspace
+      return signal.run(() => graph.launch(stream))
     },
     host: (_, run) => run(),
   }
@@ -151,7 +149,7 @@ export class Execution {
   }
 
   /** Gives the graphs back; the program stays for other contexts. */
-  async dispose(): Promise<void> {
+  async [Symbol.asyncDispose](): Promise<void> {
     try {
       this.#resources.dispose()
     } finally {

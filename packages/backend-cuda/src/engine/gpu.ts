@@ -1,31 +1,33 @@
 import { BackendError, ConfigError } from '@lowlat/core'
 import {
+  acquire,
   type CudaContext,
   type CudaDriver,
   type CudaModule,
   type DeviceProperties,
+  disposeAfter,
   openDriver,
 } from '@lowlat/cuda-driver'
 import { type KernelImage, kernelImage } from '../kernel-image.ts'
 import type { PlanFacts } from '../plan/header.ts'
 import type { DeviceFacts } from '../program/constants.ts'
-import { acquire, disposeAfter } from './resources.ts'
 
 /** What the kernels are compiled with; older drivers do not take their code. */
 export const MINIMUM_DRIVER = 13_000
 /** Oldest GPUs that the kernels are compiled for. */
 export const MINIMUM_COMPUTE_CAPABILITY = 75
 
-/** A device with the kernels loaded, shared by all engines in this process that use it. */
-export interface Gpu {
+/**
+ * A device with the kernels loaded, shared by all engines in this process that use it. Each user disposes it once; the
+ * last one unloads the kernels and lets go of the device.
+ */
+export interface Gpu extends Disposable {
   readonly properties: DeviceProperties
   readonly context: CudaContext
   readonly module: CudaModule
-  /** To be called once by each user; the last one unloads the kernels and lets go of the device. */
-  release(): void
 }
 
-interface Shared extends Omit<Gpu, 'release'> {
+interface Shared extends Omit<Gpu, typeof Symbol.dispose> {
   users: number
 }
 
@@ -49,7 +51,7 @@ export function acquireGpu(ordinal: number): Gpu {
     properties: own.properties,
     context: own.context,
     module: own.module,
-    release() {
+    [Symbol.dispose]() {
       if (released) return
       released = true
       own.users--

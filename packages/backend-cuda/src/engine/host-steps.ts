@@ -8,8 +8,8 @@ import {
   resolveBackend,
   type Session,
 } from '@lowlat/core'
+import { type Lease, SharedCache } from '@lowlat/cuda-driver'
 import type { HostStep, Program } from '../program/program.ts'
-import { type Lease, SharedCache } from './shared-cache.ts'
 
 /** The backend that runs what has no kernel here: handed in, or found by name. */
 export class HostBackend {

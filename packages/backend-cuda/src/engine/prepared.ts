@@ -1,5 +1,5 @@
 import type { Precision, Session, Shape } from '@lowlat/core'
-import type { CudaContext, DeviceMemory } from '@lowlat/cuda-driver'
+import type { CudaContext, DeviceMemory, Lease, WorkspaceSizes } from '@lowlat/cuda-driver'
 import type { Graph } from '@lowlat/onnx'
 import { lowerInSlices } from '../lower/lower.ts'
 import { prepareError } from '../lowering-error.ts'
@@ -11,7 +11,6 @@ import type { Program } from '../program/program.ts'
 import type { DeviceBuffer } from '../program/view.ts'
 import type { HostSessions } from './host-steps.ts'
 import { pruneProgram, type Schedule, scheduleOf } from './schedule.ts'
-import type { Lease } from './shared-cache.ts'
 
 /** What lowering at run time goes by: the same for all shapes. */
 export interface LoweringParts {
@@ -89,6 +88,11 @@ export class Prepared implements AsyncDisposable {
       await Promise.all(leases.map((lease) => lease.release()))
       throw error
     }
+  }
+
+  /** What it needs of the memory of a context. */
+  get sizes(): WorkspaceSizes {
+    return { arenaBytes: this.arena.sizeBytes, stagingBytes: this.schedule.stagingBytes }
   }
 
   /** Where a table of this program is; undefined for constants of the plan. */

@@ -1,9 +1,7 @@
 import { type LayerTiming, monotonicUs, type Tensor } from '@lowlat/core'
-import type { CudaEvent } from '@lowlat/cuda-driver'
+import { type CudaEvent, Resources, type Workspace } from '@lowlat/cuda-driver'
 import type { Execution, PhaseRunner } from './execution.ts'
-import { Resources } from './resources.ts'
 import type { DevicePhase } from './schedule.ts'
-import type { Workspace } from './workspace.ts'
 
 /**
  * Mean times of all layers, from events between the kernels. These run one by one here instead of as a CUDA graph, so
@@ -22,11 +20,11 @@ export async function profileExecution(
       using resources = new Resources()
       const events: CudaEvent[] = []
       const mark = () => {
-        const event = resources.own(workspace.cuda.createEvent())
+        const event = resources.own(workspace.context.createEvent())
         workspace.stream.record(event)
         events.push(event)
       }
-      await workspace.runToSignal(() => execution.recorder.phase(phase, isFirst, mark))
+      await workspace.signal.run(() => execution.recorder.phase(phase, isFirst, mark))
       times.addPhase(phase, events)
     },
     async host({ step }, run) {

@@ -1,12 +1,12 @@
-import type { CudaModule, Kernel } from '@lowlat/cuda-driver'
+import type { CudaModule, Kernel, Workspace } from '@lowlat/cuda-driver'
 import { signal } from '../kernels/signal.ts'
 import { packArguments } from '../memory/pack-arguments.ts'
 import type { Launch } from '../program/launch.ts'
 import { statusBuffer } from '../program/status.ts'
 import { bytesPerElement, type DeviceBuffer, type View } from '../program/view.ts'
 import type { Prepared } from './prepared.ts'
+import type { RunControl } from './run-control.ts'
 import type { DevicePhase, Transfer } from './schedule.ts'
-import type { Workspace } from './workspace.ts'
 
 /** What the signal kernel counts in and writes to; not part of any program. */
 const counter: DeviceBuffer = { kind: 'temporary', name: 'counter', sizeBytes: 4 }
@@ -14,22 +14,27 @@ const flag: DeviceBuffer = { kind: 'output', name: 'flag', sizeBytes: 4 }
 const word = (buffer: DeviceBuffer): View => ({ buffer, dtype: 'uint32', shape: [1], strides: [1], offset: 0 })
 const signalLaunch = signal({ counter: word(counter), target: word(flag) })
 
+interface RecorderParts {
+  readonly workspace: Workspace
+  readonly control: RunControl
+  readonly prepared: Prepared
+  readonly module: CudaModule
+  /** Where a constant of the plan is; undefined for the tables of single programs. */
+  readonly constantAddress: (buffer: DeviceBuffer) => number | undefined
+}
+
 /** Gives the phases of a prepared program to the stream of a workspace, be it to run them or to capture them. */
 export class Recorder {
+  readonly control: RunControl
   readonly #workspace: Workspace
   readonly #prepared: Prepared
   readonly #module: CudaModule
-  readonly #constantAddress: (buffer: DeviceBuffer) => number | undefined
+  readonly #constantAddress: RecorderParts['constantAddress']
   readonly #launches = new Map<Launch, { kernel: Kernel; parameters: Uint8Array }>()
 
-  /** @param constantAddress where constants of the plan are. */
-  constructor(
-    workspace: Workspace,
-    prepared: Prepared,
-    module: CudaModule,
-    constantAddress: (buffer: DeviceBuffer) => number | undefined,
-  ) {
+  constructor({ workspace, control, prepared, module, constantAddress }: RecorderParts) {
     this.#workspace = workspace
+    this.control = control
     this.#prepared = prepared
     this.#module = module
     this.#constantAddress = constantAddress
@@ -53,7 +58,7 @@ export class Recorder {
     const { stream, staging } = this.#workspace
     const { usesStatus } = this.#prepared.schedule
     between()
-    if (isFirst && usesStatus) this.#workspace.clearStatus()
+    if (isFirst && usesStatus) this.control.clearStatus()
     for (const { view, stagingOffset, sizeBytes } of uploads) {
       stream.copyToDevice(this.#addressOfView(view), staging.address + stagingOffset, sizeBytes)
     }
@@ -65,7 +70,7 @@ export class Recorder {
     for (const { view, stagingOffset, sizeBytes } of downloads) {
       stream.copyToHost(staging.address + stagingOffset, this.#addressOfView(view), sizeBytes)
     }
-    if (usesStatus) this.#workspace.downloadStatus()
+    if (usesStatus) this.control.downloadStatus()
     between()
     this.#launch(signalLaunch)
   }
@@ -87,9 +92,9 @@ export class Recorder {
     } else {
       const offset = this.#prepared.arena.offsets.get(buffer)
       if (offset !== undefined) return this.#workspace.arena.address + offset
-      if (buffer === statusBuffer) return this.#workspace.statusAddress
-      if (buffer === counter) return this.#workspace.signalAddresses.counter
-      if (buffer === flag) return this.#workspace.signalAddresses.flag
+      if (buffer === statusBuffer) return this.control.statusAddress
+      if (buffer === counter) return this.control.counterAddress
+      if (buffer === flag) return this.#workspace.signal.address
     }
     throw new Error(`the ${buffer.kind} buffer '${buffer.name}' has no address`)
   }

@@ -1,30 +1,14 @@
 import { describe, expect, it } from 'vitest'
-import type { Launch } from '../program/launch.ts'
-import type { DeviceStep, HostStep, Program } from '../program/program.ts'
+import type { HostStep, Program } from '../program/program.ts'
 import { statusBuffer } from '../program/status.ts'
-import { structLayout } from '../program/struct.ts'
 import type { DeviceBuffer, View } from '../program/view.ts'
+import { bufferOf, stepOf } from '../testing/steps.ts'
 import { type DevicePhase, type HostPhase, pruneProgram, scheduleOf } from './schedule.ts'
 
-const buffer = (kind: DeviceBuffer['kind'], name: string, sizeBytes = 40): DeviceBuffer => ({ kind, name, sizeBytes })
+const buffer = (kind: DeviceBuffer['kind'], name: string, sizeBytes = 40) => bufferOf(kind, name, sizeBytes)
 
 const viewOf = (of: DeviceBuffer, offset = 0): View => {
   return { buffer: of, dtype: 'float32', shape: [of.sizeBytes / 4], strides: [1], offset }
-}
-
-function kernel(name: string, reads: DeviceBuffer[], writes: DeviceBuffer[]): DeviceStep {
-  const launch: Launch = {
-    kernel: name,
-    layout: structLayout({ n: 'int32' }),
-    grid: [1, 1, 1],
-    threads: 32,
-    sharedBytes: 0,
-    arguments: {},
-    reads,
-    writes,
-    tactic: '',
-  }
-  return { kind: 'kernel', nodes: [name], operator: name, precision: 'fp32', launch }
 }
 
 const binding = (of: DeviceBuffer) => ({ name: of.name, view: viewOf(of) })
@@ -47,10 +31,10 @@ const mixed: Program = {
   inputs: [binding(x), binding(unused)],
   outputs: [binding(y), binding(z), { name: 'w' }],
   steps: [
-    kernel('first', [x], [s]),
-    kernel('other', [s], [z]),
+    stepOf('first', [x], [s]),
+    stepOf('other', [s], [z]),
     host('Det', [s, x], [t, 'w']),
-    kernel('last', [t], [y]),
+    stepOf('last', [t], [y]),
   ],
 }
 
@@ -87,7 +71,7 @@ describe('the schedule of a program', () => {
 
   it('knows whether kernels may report a status', () => {
     expect(schedule.usesStatus).toBe(false)
-    const reporting = { ...mixed, steps: [kernel('gather', [x], [s, statusBuffer]), ...mixed.steps] }
+    const reporting = { ...mixed, steps: [stepOf('gather', [x], [s, statusBuffer]), ...mixed.steps] }
     expect(scheduleOf(reporting).usesStatus).toBe(true)
   })
 
@@ -113,12 +97,12 @@ describe('a program for some outputs', () => {
       inputs: [binding(x)],
       outputs: [binding(y), binding(z)],
       steps: [
-        kernel('left', [x], [u]),
-        kernel('right', [x], [u]),
+        stepOf('left', [x], [u]),
+        stepOf('right', [x], [u]),
         host('A', [x], ['a']),
-        kernel('sum', [u], [y]),
+        stepOf('sum', [u], [y]),
         host('B', [], [t]),
-        kernel('last', [t], [z]),
+        stepOf('last', [t], [z]),
       ],
     }
     expect(operators(pruneProgram(parts, ['y']))).toEqual(['left', 'right', 'sum'])

@@ -1,6 +1,5 @@
-import type { CudaContext, DeviceMemory } from '@lowlat/cuda-driver'
+import { type CudaContext, type DeviceMemory, Resources } from '@lowlat/cuda-driver'
 import type { PlanFile } from '../plan/plan-file.ts'
-import { Resources } from './resources.ts'
 
 const PIECE_BYTES = 4 << 20
 

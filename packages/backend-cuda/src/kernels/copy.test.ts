@@ -1,21 +1,12 @@
-import type { DType, Shape } from '@lowlat/core'
-import { simulatorUnavailable } from '@lowlat/testing'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { type DType, type Shape, sizeOf } from '@lowlat/core'
+import { expect, test } from 'vitest'
 import type { View } from '../program/view.ts'
-import { KernelRunner } from '../testing/kernel-runner.ts'
+import { describeKernels } from '../testing/kernel-runner.ts'
 import { bytesOf, bytesTouchedOutside, makeView, randomIntegers, roundedTo, valuesOf } from '../testing/view-values.ts'
 import { copy } from './copy.ts'
 import { fill } from './fill.ts'
 
-const sizeOf = (shape: Shape) => shape.reduce((product, size) => product * size, 1)
-
-describe.skipIf(simulatorUnavailable())(`copy${simulatorUnavailable() ? `: ${simulatorUnavailable()}` : ''}`, () => {
-  let runner: KernelRunner
-  beforeAll(async () => {
-    runner = await KernelRunner.open('copy', 'transpose', 'elementwise')
-  }, 600_000)
-  afterAll(() => runner?.dispose())
-
+describeKernels('copy', ['copy', 'transpose', 'elementwise'], (runner) => {
   function check(from: View, to: View, kernel: string): void {
     const values = randomIntegers(sizeOf(from.shape), 5, 0, 100)
     const launch = copy(from, to)

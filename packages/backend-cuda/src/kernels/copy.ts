@@ -5,7 +5,7 @@ import { bytesPerElement, type View } from '../program/view.ts'
 import { elementwise } from './elementwise.ts'
 import type { Compute } from './elementwise-encoding.ts'
 import { threadPerItem } from './grid.ts'
-import { checkedSize, iterationArguments, iterationAxes, iterationFields } from './iteration.ts'
+import { checkedSize, iterationArguments, iterationAxes, iterationFields, placesOf } from './iteration.ts'
 import { transpose, transposedAxis } from './transpose.ts'
 import { unitsOf } from './units.ts'
 
@@ -34,7 +34,7 @@ export function copy(from: View, to: View): Launch {
     return transpose({ input: from, output: to, axes, row, convert: compute !== undefined })
   if (compute) return elementwise({ inputs: [from], outputs: [to], program: [], compute })
   const units = unitsOf([from, to], axes)
-  const count = units.axes.reduce((product, { size }) => product * size, 1)
+  const count = placesOf(units.axes)
   return {
     kernel: `copy_${units.bytes}`,
     layout: copyLayout,

@@ -5,7 +5,14 @@ import { structLayout } from '../program/struct.ts'
 import type { View } from '../program/view.ts'
 import { elementCode } from './elements.ts'
 import { threadPerItem } from './grid.ts'
-import { checkedSize, type IterationAxis, iterationArguments, iterationAxes, iterationFields } from './iteration.ts'
+import {
+  checkedSize,
+  type IterationAxis,
+  iterationArguments,
+  iterationAxes,
+  iterationFields,
+  placesOf,
+} from './iteration.ts'
 import { unitsOf } from './units.ts'
 
 const maxCoordinates = 4
@@ -52,7 +59,7 @@ export function indexed(args: IndexedArgs): Launch {
   const units = unitsOf([chosen, listed], axes, ({ strides }, elements) => {
     return strides[2] === 0 && steps.every((step) => step % elements === 0)
   })
-  const count = units.axes.reduce((product, { size }) => product * size, 1)
+  const count = placesOf(units.axes)
   const [read, written] = kind === 'gather' ? [chosen, listed] : [listed, chosen]
   return {
     kernel: `${kind}_${units.bytes}`,

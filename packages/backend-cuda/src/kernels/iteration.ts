@@ -56,6 +56,9 @@ export function mergeAxes<Axis extends IterationAxis>(
   return merged
 }
 
+/** How many places there are on a walk over these axes. */
+export const placesOf = (axes: readonly IterationAxis[]): number => sizeOf(axes.map(({ size }) => size))
+
 /** Fields of a struct for `offsets_of` of strided.cuh. */
 export function iterationFields(operands: number) {
   return {

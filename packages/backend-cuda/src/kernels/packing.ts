@@ -1,4 +1,4 @@
-import { float16FromNumber, type Shape } from '@lowlat/core'
+import { float16FromNumber, type Shape, sizeOf } from '@lowlat/core'
 import { alignUp } from '../program/struct.ts'
 
 /** Dtype of the weights that a kernel of each precision reads. */
@@ -19,19 +19,13 @@ export function packedDepth(depth: number, precision: ProductPrecision): number 
 /** Shape of packed convolution weights, from ONNX's [M, C / group, spatial...]. */
 export function packedConvolutionShape(shape: Shape, precision: ProductPrecision): [rows: number, pitch: number] {
   const [rows, ...rest] = shape
-  return [
-    rows!,
-    packedDepth(
-      rest.reduce((product, size) => product * size, 1),
-      precision,
-    ),
-  ]
+  return [rows!, packedDepth(sizeOf(rest), precision)]
 }
 
 /** ONNX's [M, C / group, spatial...] as rows [M][spatial..., C / group], each padded with zeros. */
 export function packConvolutionWeights(values: WeightValues, shape: Shape, precision: ProductPrecision): Uint8Array {
   const [rows, channels, ...spatial] = shape
-  const taps = spatial.reduce((product, size) => product * size, 1)
+  const taps = sizeOf(spatial)
   const depth = channels! * taps
   return packRows(rows!, depth, precision, (row, k) => {
     const tap = Math.floor(k / channels!)
@@ -53,7 +47,7 @@ export function packMatrix(
 /** ONNX's [C, 1, spatial...] as [spatial...][C], what depthwise kernels read. */
 export function packDepthwiseWeights(values: WeightValues, shape: Shape, precision: ProductPrecision): Uint8Array {
   const channels = shape[0]!
-  const taps = shape.slice(2).reduce((product, size) => product * size, 1)
+  const taps = sizeOf(shape.slice(2))
   const packed = allocateWeights(channels * taps, precision)
   for (let tap = 0; tap < taps; tap++) {
     for (let channel = 0; channel < channels; channel++)

@@ -1,7 +1,6 @@
 import { type DType, type Shape, sizeOf } from '@lowlat/core'
-import { simulatorUnavailable } from '@lowlat/testing'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { KernelRunner } from '../testing/kernel-runner.ts'
+import { expect, test } from 'vitest'
+import { describeKernels } from '../testing/kernel-runner.ts'
 import {
   bytesOf,
   bytesTouchedOutside,
@@ -24,7 +23,7 @@ function reference(
   for (const [axis, [before, after]] of pads.entries()) {
     const size = current.shape[axis]!
     const padded = current.shape.with(axis, size + before + after)
-    const inner = padded.slice(axis + 1).reduce((product, each) => product * each, 1)
+    const inner = sizeOf(padded.slice(axis + 1))
     const result = Array.from({ length: sizeOf(padded) }, (_, index) => {
       const outer = Math.floor(index / (inner * padded[axis]!))
       let place = (Math.floor(index / inner) % padded[axis]!) - before
@@ -40,13 +39,7 @@ function reference(
   return current
 }
 
-describe.skipIf(simulatorUnavailable())(`pad${simulatorUnavailable() ? `: ${simulatorUnavailable()}` : ''}`, () => {
-  let runner: KernelRunner
-  beforeAll(async () => {
-    runner = await KernelRunner.open('pad')
-  }, 600_000)
-  afterAll(() => runner?.dispose())
-
+describeKernels('pad', ['pad'], (runner) => {
   interface Case {
     readonly dtype?: DType
     readonly shape: Shape

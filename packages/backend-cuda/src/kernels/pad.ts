@@ -11,6 +11,7 @@ import {
   iterationFields,
   maxAxes,
   mergeAxes,
+  placesOf,
 } from './iteration.ts'
 import { unitsOf } from './units.ts'
 
@@ -69,7 +70,7 @@ export function pad({ input, output, padsBefore, mode, value = 0 }: PadArgs): La
   const [inner, ...outer] = units.axes
   const { elements } = units
   const axes = [{ ...inner!, added: inner!.added / elements, before: inner!.before / elements }, ...outer]
-  const count = axes.reduce((product, { size }) => product * size, 1)
+  const count = placesOf(axes)
   return {
     kernel: `pad_${units.bytes}`,
     layout: padLayout,

@@ -1,7 +1,6 @@
 import { type DType, type Shape, sizeOf } from '@lowlat/core'
-import { simulatorUnavailable } from '@lowlat/testing'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { KernelRunner } from '../testing/kernel-runner.ts'
+import { expect, test } from 'vitest'
+import { describeKernels } from '../testing/kernel-runner.ts'
 import { largestError } from '../testing/row-reference.ts'
 import {
   bytesOf,
@@ -33,13 +32,7 @@ interface Case {
   readonly outputQuantization?: PoolArgs['outputQuantization']
 }
 
-describe.skipIf(simulatorUnavailable())(`pool${simulatorUnavailable() ? `: ${simulatorUnavailable()}` : ''}`, () => {
-  let runner: KernelRunner
-  beforeAll(async () => {
-    runner = await KernelRunner.open('pool')
-  }, 600_000)
-  afterAll(() => runner?.dispose())
-
+describeKernels('pool', ['pool'], (runner) => {
   function settings(it: Case) {
     const axes = it.kernel.length
     const ones = new Array<number>(axes).fill(1)

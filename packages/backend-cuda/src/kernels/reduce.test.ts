@@ -1,7 +1,6 @@
 import { type DType, type Shape, sizeOf } from '@lowlat/core'
-import { simulatorUnavailable } from '@lowlat/testing'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { KernelRunner } from '../testing/kernel-runner.ts'
+import { expect, test } from 'vitest'
+import { describeKernels } from '../testing/kernel-runner.ts'
 import { largestError, rowsOf } from '../testing/row-reference.ts'
 import {
   bytesOf,
@@ -42,13 +41,7 @@ interface Case {
   readonly keepDims?: boolean
 }
 
-describe.skipIf(simulatorUnavailable())(`reduce${simulatorUnavailable() ? `: ${simulatorUnavailable()}` : ''}`, () => {
-  let runner: KernelRunner
-  beforeAll(async () => {
-    runner = await KernelRunner.open('reduce', 'arg_reduce')
-  }, 600_000)
-  afterAll(() => runner?.dispose())
-
+describeKernels('reduce', ['reduce', 'arg_reduce'], (runner) => {
   const keptShape = ({ shape, axes, keepDims }: Case) =>
     keepDims
       ? shape.map((size, axis) => (axes.includes(axis) ? 1 : size))

@@ -1,7 +1,6 @@
 import { type DType, type Shape, sizeOf } from '@lowlat/core'
-import { simulatorUnavailable } from '@lowlat/testing'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { KernelRunner } from '../testing/kernel-runner.ts'
+import { expect, test } from 'vitest'
+import { describeKernels } from '../testing/kernel-runner.ts'
 import { largestError } from '../testing/row-reference.ts'
 import {
   bytesOf,
@@ -30,7 +29,7 @@ function reference(values: readonly number[], shape: Shape, tables: ReadonlyMap<
   for (const [axis, { taps, indices, weights }] of tables) {
     const size = indices.length / taps
     const to = current.shape.with(axis, size)
-    const inner = to.slice(axis + 1).reduce((product, each) => product * each, 1)
+    const inner = sizeOf(to.slice(axis + 1))
     const result = Array.from({ length: sizeOf(to) }, (_, index) => {
       const outer = Math.floor(index / (inner * size))
       const place = Math.floor(index / inner) % size
@@ -49,13 +48,7 @@ function reference(values: readonly number[], shape: Shape, tables: ReadonlyMap<
   return current
 }
 
-describe.skipIf(simulatorUnavailable())(`resize${simulatorUnavailable() ? `: ${simulatorUnavailable()}` : ''}`, () => {
-  let runner: KernelRunner
-  beforeAll(async () => {
-    runner = await KernelRunner.open('resize')
-  }, 600_000)
-  afterAll(() => runner?.dispose())
-
+describeKernels('resize', ['resize'], (runner) => {
   function check(
     { shape, sizes, rest = {}, dtype = 'float32', layout = 'channels-last' }: Case,
     vectors?: boolean,

@@ -4,7 +4,7 @@ import { structLayout } from '../program/struct.ts'
 import type { View } from '../program/view.ts'
 import { storageOf } from './epilogue.ts'
 import { threadPerItem } from './grid.ts'
-import { checkedSize, isAligned, iterationArguments, iterationAxes, iterationFields } from './iteration.ts'
+import { checkedSize, isAligned, iterationArguments, iterationAxes, iterationFields, placesOf } from './iteration.ts'
 
 /** An axis that changes its size: every output position is a weighted sum of some input positions. */
 export interface ResizedAxis {
@@ -65,7 +65,7 @@ export function resize({ input, output, axes: resized, extrapolationValue = 0 }:
   const axes = vectors
     ? [{ size: inner!.size / groupSize, strides: inner!.strides.map((stride) => stride * groupSize) }, ...outer]
     : all
-  const count = axes.reduce((product, { size }) => product * size, 1)
+  const count = placesOf(axes)
   return {
     kernel: 'resize',
     layout: resizeLayout,

@@ -1,7 +1,6 @@
 import { type DType, type Shape, sizeOf } from '@lowlat/core'
-import { simulatorUnavailable } from '@lowlat/testing'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { KernelRunner } from '../testing/kernel-runner.ts'
+import { expect, test } from 'vitest'
+import { describeKernels } from '../testing/kernel-runner.ts'
 import { largestError, rowsOf } from '../testing/row-reference.ts'
 import {
   bytesOf,
@@ -27,13 +26,7 @@ function reference(values: ArrayLike<number>, shape: Shape, axes: readonly numbe
   return result
 }
 
-describe.skipIf(simulatorUnavailable())(`softmax${simulatorUnavailable() ? `: ${simulatorUnavailable()}` : ''}`, () => {
-  let runner: KernelRunner
-  beforeAll(async () => {
-    runner = await KernelRunner.open('softmax')
-  }, 600_000)
-  afterAll(() => runner?.dispose())
-
+describeKernels('softmax', ['softmax'], (runner) => {
   interface Case {
     readonly shape: Shape
     readonly axes: readonly number[]

@@ -3,7 +3,7 @@ import { structLayout } from '../program/struct.ts'
 import { bytesPerElement, type View } from '../program/view.ts'
 import { divisorArguments, divisorFields } from './division.ts'
 import { elementCode } from './elements.ts'
-import { type IterationAxis, iterationArguments, iterationFields } from './iteration.ts'
+import { type IterationAxis, iterationArguments, iterationFields, placesOf } from './iteration.ts'
 
 export const transposeLayout = structLayout({
   input: 'pointer',
@@ -56,7 +56,7 @@ export function transpose({ input, output, axes, row, convert }: TransposeArgs):
   return {
     kernel: `transpose_${convert ? 'convert' : bytes}`,
     layout: transposeLayout,
-    grid: [matrices.reduce((product, { size }) => product * size, 1) * rowTiles * columnTiles, 1, 1],
+    grid: [placesOf(matrices) * rowTiles * columnTiles, 1, 1],
     threads,
     sharedBytes: tile * (tile + Math.max(1, 4 / bytes)) * bytes,
     arguments: {

@@ -1,13 +1,14 @@
 import { createBackend as createCpuBackend } from '@lowlat/backend-cpu'
-import { type Backend, createSession, type Feeds, type Fetches, Tensor } from '@lowlat/core'
+import { Tensor } from '@lowlat/core'
 import { createRandom, onnxFromGraph } from '@lowlat/onnx'
 import { convertToFloat16 } from '@lowlat/quantize'
 import { simulatorUnavailable } from '@lowlat/testing'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { relativeError } from '../testing/compare.ts'
+import { type LoadedKernels, loadKernels } from '../testing/load-kernels.ts'
 import { programBackend } from '../testing/program-backend.ts'
 import { randomGraph } from '../testing/random-graph.ts'
-import { simulatedKernels } from '../testing/simulated-kernels.ts'
+import { runModel } from '../testing/run-model.ts'
 
 /** LOWLAT_FUZZ_SEED=17 runs one seed alone. */
 const first = process.env.LOWLAT_FUZZ_SEED
@@ -15,18 +16,12 @@ const seeds = first ? [Number(first)] : Array.from({ length: 100 }, (_, index) =
 
 const missing = simulatorUnavailable()
 
-async function run(model: Uint8Array, feeds: Feeds, backend: Backend): Promise<Fetches> {
-  const backendOptions = { [backend.name]: backend.name === 'cpu' ? { placement: 'inline' } : {} }
-  await using session = await createSession(model, { backend, backendOptions, cache: false, warmup: false })
-  return session.run(feeds)
-}
-
 describe.skipIf(missing)(`random graphs${missing ? `: ${missing}` : ''}`, () => {
   const cpu = createCpuBackend()
-  let kernels: Awaited<ReturnType<typeof simulatedKernels>>
+  let kernels: LoadedKernels
 
   beforeAll(async () => {
-    kernels = await simulatedKernels()
+    kernels = await loadKernels()
   })
 
   it.each(seeds)('compute what the CPU backend computes: seed %i', async (seed) => {
@@ -35,7 +30,7 @@ describe.skipIf(missing)(`random graphs${missing ? `: ${missing}` : ''}`, () => 
     const shape = graph.inputs[0]!.shape as number[]
     const x = Tensor.zeros('float32', shape)
     createRandom(seed).normals(x.data, 1)
-    const expected = await run(model, { x }, cpu)
+    const expected = await runModel(model, { x }, cpu)
     const { graph: half } = convertToFloat16(graph)
     for (const [precision, tested, tolerance] of [
       ['fp32', model, 1e-5],
@@ -43,7 +38,7 @@ describe.skipIf(missing)(`random graphs${missing ? `: ${missing}` : ''}`, () => 
       ['model', onnxFromGraph(half), 2e-2],
     ] as const) {
       const backend = programBackend({ ...kernels, host: cpu, lower: { precision } })
-      const fetches = await run(tested, { x }, backend)
+      const fetches = await runModel(tested, { x }, backend)
       for (const [name, tensor] of Object.entries(expected)) {
         expect(relativeError(fetches[name]!, tensor), `${name} with ${precision}`).toBeLessThan(tolerance)
       }

@@ -1,11 +1,12 @@
 import { createBackend as createCpuBackend } from '@lowlat/backend-cpu'
-import { type Backend, createSession, type DType, type Feeds, type Fetches, type Shape, Tensor } from '@lowlat/core'
+import { type DType, type Shape, Tensor } from '@lowlat/core'
 import { createRandom, float, GraphBuilder, inferTypes, onnxFromGraph, type Value } from '@lowlat/onnx'
 import { simulatorUnavailable } from '@lowlat/testing'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { relativeError } from '../testing/compare.ts'
+import { type LoadedKernels, loadKernels } from '../testing/load-kernels.ts'
 import { programBackend } from '../testing/program-backend.ts'
-import { simulatedKernels } from '../testing/simulated-kernels.ts'
+import { runModel } from '../testing/run-model.ts'
 
 type Attributes = Parameters<GraphBuilder['op']>[2]
 
@@ -236,12 +237,6 @@ const cases: Readonly<Record<string, Case>> = {
 
 const missing = simulatorUnavailable()
 
-async function run(model: Uint8Array, feeds: Feeds, backend: Backend): Promise<Fetches> {
-  const backendOptions = { [backend.name]: backend.name === 'cpu' ? { placement: 'inline' } : {} }
-  await using session = await createSession(model, { backend, backendOptions, cache: false, warmup: false })
-  return session.run(feeds)
-}
-
 function inputOf({ shape = image, dtype = 'float32', values }: Case): Tensor {
   const x = Tensor.zeros(dtype, shape)
   if (!values) createRandom(3).normals(x.data as Float32Array, 1)
@@ -251,10 +246,10 @@ function inputOf({ shape = image, dtype = 'float32', values }: Case): Tensor {
 
 describe.skipIf(missing)(`rules${missing ? ` (${missing})` : ''}`, () => {
   const cpu = createCpuBackend()
-  let kernels: Awaited<ReturnType<typeof simulatedKernels>>
+  let kernels: LoadedKernels
 
   beforeAll(async () => {
-    kernels = await simulatedKernels()
+    kernels = await loadKernels()
   }, 300_000)
 
   it.each(Object.entries(cases))('compute what the CPU backend computes: %s', async (_, one) => {
@@ -265,8 +260,8 @@ describe.skipIf(missing)(`rules${missing ? ` (${missing})` : ''}`, () => {
     inferTypes(g.graph)
     const model = onnxFromGraph(g.graph)
     const backend = programBackend({ ...kernels, host: cpu, lower: { hostFallback: 'error' } })
-    const [expected] = Object.values(await run(model, { x }, cpu))
-    const [actual] = Object.values(await run(model, { x }, backend))
+    const [expected] = Object.values(await runModel(model, { x }, cpu))
+    const [actual] = Object.values(await runModel(model, { x }, backend))
     expect([actual!.dtype, actual!.shape]).toEqual([expected!.dtype, expected!.shape])
     if (actual!.dtype === 'float32') expect(relativeError(actual!, expected!)).toBeLessThan(1e-5)
     else expect(actual!.bytes).toEqual(expected!.bytes)

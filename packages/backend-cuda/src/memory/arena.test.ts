@@ -1,16 +1,10 @@
 import { createRandom } from '@lowlat/onnx'
 import { describe, expect, it } from 'vitest'
-import type { Launch } from '../program/launch.ts'
-import type { Program, Step } from '../program/program.ts'
-import { structLayout } from '../program/struct.ts'
+import type { Program } from '../program/program.ts'
 import type { DeviceBuffer, View } from '../program/view.ts'
+import { bufferOf, stepOf } from '../testing/steps.ts'
 import { ALIGNMENT, type ArenaPlan, type Lifetime, lifetimesOf, placeBuffers, planArena } from './arena.ts'
 
-const buffer = (kind: DeviceBuffer['kind'], name: string, sizeBytes: number): DeviceBuffer => ({
-  kind,
-  name,
-  sizeBytes,
-})
 const viewOf = (of: DeviceBuffer): View => ({
   buffer: of,
   dtype: 'int8',
@@ -18,21 +12,6 @@ const viewOf = (of: DeviceBuffer): View => ({
   strides: [1],
   offset: 0,
 })
-
-const kernel = (reads: DeviceBuffer[], writes: DeviceBuffer[]): Step => {
-  const launch: Launch = {
-    kernel: 'k',
-    layout: structLayout({ n: 'int32' }),
-    grid: [1, 1, 1],
-    threads: 32,
-    sharedBytes: 0,
-    arguments: {},
-    reads,
-    writes,
-    tactic: '',
-  }
-  return { kind: 'kernel', nodes: [], operator: 'K', precision: 'fp32', launch }
-}
 
 /** Buffers that live at the same time and share a byte. */
 function overlaps(lifetimes: readonly Lifetime[], { offsets }: ArenaPlan): string[] {
@@ -56,7 +35,7 @@ describe('the arena of a program', () => {
       const lifetimes = Array.from({ length: count }, (_, index): Lifetime => {
         const first = random.integer(30)
         const size = Math.floor(random.uniform() ** 3 * 10_000)
-        return { buffer: buffer('temporary', `t${index}`, size), first, last: first + random.integer(10) }
+        return { buffer: bufferOf('temporary', `t${index}`, size), first, last: first + random.integer(10) }
       })
       const plan = placeBuffers(lifetimes)
       expect(overlaps(lifetimes, plan)).toEqual([])
@@ -74,20 +53,20 @@ describe('the arena of a program', () => {
   })
 
   it('lets a chain of steps take turns in two regions', () => {
-    const chain = Array.from({ length: 10 }, (_, index) => buffer('temporary', `t${index}`, 1024))
-    const steps = chain.slice(1).map((next, index) => kernel([chain[index]!], [next]))
+    const chain = Array.from({ length: 10 }, (_, index) => bufferOf('temporary', `t${index}`, 1024))
+    const steps = chain.slice(1).map((next, index) => stepOf('k', [chain[index]!], [next]))
     const program: Program = { inputs: [], outputs: [], steps }
     expect(planArena(program).sizeBytes).toBe(2048)
   })
 
   it('keeps inputs from the start and outputs to the end, and leaves constants out', () => {
     const [x, y, w, t] = [
-      buffer('input', 'x', 10),
-      buffer('output', 'y', 10),
-      buffer('constant', 'w', 10),
-      buffer('temporary', 't', 10),
+      bufferOf('input', 'x', 10),
+      bufferOf('output', 'y', 10),
+      bufferOf('constant', 'w', 10),
+      bufferOf('temporary', 't', 10),
     ] as const
-    const steps = [kernel([w], [t]), kernel([t, x], [y]), kernel([w], [t])]
+    const steps = [stepOf('k', [w], [t]), stepOf('k', [t, x], [y]), stepOf('k', [w], [t])]
     const program: Program = {
       inputs: [{ name: 'x', view: viewOf(x) }],
       outputs: [{ name: 'y', view: viewOf(y) }],

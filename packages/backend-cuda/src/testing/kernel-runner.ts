@@ -1,31 +1,29 @@
-import { readFileSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
-import { type CudaContext, type CudaModule, type DeviceMemory, openDriver } from '@lowlat/cuda-driver'
-import { buildSimulator, isSanitized, SimulatorControl, testsOnGpu } from '@lowlat/testing'
+import type { CudaContext, CudaModule, DeviceMemory } from '@lowlat/cuda-driver'
+import { SimulatorControl, simulatorUnavailable, testsOnGpu } from '@lowlat/testing'
+import { afterAll, beforeAll, describe } from 'vitest'
 import { packArguments } from '../memory/pack-arguments.ts'
 import type { Launch } from '../program/launch.ts'
 import type { DeviceBuffer } from '../program/view.ts'
+import { type LoadedKernels, loadKernels } from './load-kernels.ts'
 
 /** Seed of the order in which the simulator runs threads; 0, in order, if it is not set. */
 export const seedVariable = 'LOWLAT_TEST_SEED'
 
 /** Runs single launches, on the simulator or a GPU. */
 export class KernelRunner implements Disposable {
-  readonly context: CudaContext
+  readonly #context: CudaContext
   readonly #module: CudaModule
 
   /** @param kernels files of `kernels/`, without `.cu`. */
   static async open(...kernels: string[]): Promise<KernelRunner> {
-    const paths = kernels.map((name) => fileURLToPath(new URL(`../../kernels/${name}.cu`, import.meta.url)))
-    const { driverPath, imagePath } = await buildSimulator({ kernels: paths, sanitize: isSanitized() })
-    if (!testsOnGpu()) new SimulatorControl(driverPath).setSeed(Number(process.env[seedVariable] ?? 0))
-    const driver = openDriver({ library: driverPath })
-    return new KernelRunner(driver.createContext(driver.devices()[0]!), readFileSync(imagePath))
+    const loaded = await loadKernels(kernels.map((name) => `${name}.cu`))
+    if (!testsOnGpu()) new SimulatorControl(loaded.driverPath).setSeed(Number(process.env[seedVariable] ?? 0))
+    return new KernelRunner(loaded)
   }
 
-  private constructor(context: CudaContext, image: Uint8Array) {
-    this.context = context
-    this.#module = context.loadModule(image)
+  private constructor({ context, module }: LoadedKernels) {
+    this.#context = context
+    this.#module = module
   }
 
   /**
@@ -38,11 +36,11 @@ export class KernelRunner implements Disposable {
     try {
       for (const buffer of launches.flatMap(({ reads, writes }) => [...reads, ...writes])) {
         if (memory.has(buffer)) continue
-        const allocated = this.context.allocate(buffer.sizeBytes)
+        const allocated = this.#context.allocate(buffer.sizeBytes)
         memory.set(buffer, allocated)
         allocated.write(contents.get(buffer) ?? new Uint8Array(buffer.sizeBytes).fill(0xff))
       }
-      using stream = this.context.createStream()
+      using stream = this.#context.createStream()
       for (const launch of launches) {
         const { kernel, grid, threads, sharedBytes } = launch
         const parameters = packArguments(launch, (buffer) => memory.get(buffer)!.address)
@@ -59,10 +57,27 @@ export class KernelRunner implements Disposable {
 
   dispose(): void {
     this.#module.dispose()
-    this.context.dispose()
+    this.#context.dispose()
   }
 
   [Symbol.dispose](): void {
     this.dispose()
   }
+}
+
+/** Tests of kernels, or a title that says why there are none here. @param kernels as of {@link KernelRunner.open}. */
+export function describeKernels(
+  title: string,
+  kernels: readonly string[],
+  define: (runner: Pick<KernelRunner, 'run'>) => void,
+): void {
+  const reason = simulatorUnavailable()
+  describe.skipIf(reason)(reason ? `${title}: ${reason}` : title, () => {
+    let opened: KernelRunner | undefined
+    beforeAll(async () => {
+      opened = await KernelRunner.open(...kernels)
+    }, 600_000)
+    afterAll(() => opened?.dispose())
+    define({ run: (launches, contents) => opened!.run(launches, contents) })
+  })
 }

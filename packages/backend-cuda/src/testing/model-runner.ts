@@ -8,8 +8,8 @@ import { prepareGraph } from '../lower/prepare.ts'
 import type { Program } from '../program/program.ts'
 import { executeProgram } from './execute-program.ts'
 import { testDevice } from './facts.ts'
+import { loadKernels } from './load-kernels.ts'
 import { MemoryConstants } from './memory-constants.ts'
-import { simulatedKernels } from './simulated-kernels.ts'
 
 /** A model that was lowered for the shapes of some feeds. */
 export interface LoweredModel {
@@ -25,7 +25,7 @@ export class ModelRunner implements Disposable {
 
   /** Builds the simulator with all kernels. */
   static async open(): Promise<ModelRunner> {
-    return new ModelRunner(await simulatedKernels())
+    return new ModelRunner(await loadKernels())
   }
 
   private constructor({ context, module }: { context: CudaContext; module: CudaModule }) {

@@ -1,4 +1,4 @@
-import { type Feeds, type Shape, Tensor } from '@lowlat/core'
+import { type Feeds, type Shape, sizeOf, Tensor } from '@lowlat/core'
 import { evaluateNode, type Graph, type Node, topologicalOrder, type Value } from '@lowlat/onnx'
 import { convolutionShapeOf } from '../lower/layers/convolution-shape.ts'
 import { convolutionReference } from './convolution-reference.ts'
@@ -36,7 +36,7 @@ export function quantizedReference(graph: Graph, feeds: Feeds): ReadonlyMap<Valu
       const values = first!.toFloat32().map((x) => activateReference(x, activation))
       known.set(output!, new Tensor('float32', first!.shape, values))
     } else if (node.opType === 'GlobalAveragePool') {
-      const inner = first!.shape.slice(2).reduce((product, size) => product * size, 1)
+      const inner = sizeOf(first!.shape.slice(2))
       const values = first!.toFloat32()
       const shape = facts.shape(output!)
       const means = new Float32Array(values.length / inner).map((_, index) => {
@@ -103,7 +103,7 @@ export function quantizedReference(graph: Graph, feeds: Feeds): ReadonlyMap<Valu
     const depth = facts.shape(node.inputs[0]!).at(-1)!
     const transposed = node.opType === 'Gemm' && node.int('transB', 0) === 1
     const [a, b] = [dequantized(node.inputs[0]!).levels, dequantized(node.inputs[1]!).levels]
-    const sums = new Float64Array(shape.reduce((product, size) => product * size, 1)).map((_, index) => {
+    const sums = new Float64Array(sizeOf(shape)).map((_, index) => {
       const [row, column] = [Math.floor(index / columns), index % columns]
       let sum = 0
       for (let k = 0; k < depth; k++)

@@ -1,10 +1,9 @@
-import { readdirSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
 import { createBackend as createCpuBackend } from '@lowlat/backend-cpu'
 import type { Backend } from '@lowlat/core'
 import { openDriver } from '@lowlat/cuda-driver'
-import { buildSimulator, isSanitized, SimulatorControl, simulatorUnavailable, testsOnGpu } from '@lowlat/testing'
+import { SimulatorControl, simulatorUnavailable, testsOnGpu } from '@lowlat/testing'
 import { createBackend } from '../backend.ts'
+import { buildKernels } from './load-kernels.ts'
 
 /** Why the CUDA backend cannot be tested here; undefined where it can. */
 export const cudaUnavailable = simulatorUnavailable
@@ -15,10 +14,7 @@ export const cudaUnavailable = simulatorUnavailable
  */
 export async function useSimulator(): Promise<SimulatorControl | undefined> {
   if (testsOnGpu()) return undefined
-  const folder = fileURLToPath(new URL('../../kernels/', import.meta.url))
-  const kernels = readdirSync(folder).filter((name) => name.endsWith('.cu'))
-  const sanitize = isSanitized()
-  const { driverPath, imagePath } = await buildSimulator({ kernels: kernels.map((name) => folder + name), sanitize })
+  const { driverPath, imagePath } = await buildKernels()
   process.env.LOWLAT_CUDA_DRIVER_LIB = driverPath
   process.env.LOWLAT_CUDA_KERNELS = imagePath
   openDriver() // before the control uses koffi, whose settings are fixed then

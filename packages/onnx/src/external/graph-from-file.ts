@@ -1,6 +1,6 @@
-import { type FileHandle, open, readFile } from 'node:fs/promises'
+import { type FileHandle, open } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { allocate, InputError, ModelError, messageOf, modelSourceFrom, stampOf } from '@lowlat/core'
+import { allocate, InputError, modelSourceFrom, readModel, stampOf } from '@lowlat/core'
 import { invalidModel } from '../codec/errors.ts'
 import type { ModelProto, TensorProto } from '../codec/messages.ts'
 import { decodeModel } from '../codec/model.ts'
@@ -24,26 +24,18 @@ const MAX_MODEL_BYTES = 2 ** 31 - 1
 export async function graphFromFile(path: string | URL): Promise<Graph> {
   const source = await modelSourceFrom(path)
   if (source.kind !== 'file') throw noPath(path)
-  const model = decodeModel(await readModel(source.path))
+  await checkSize(source.path)
+  const model = decodeModel(await readModel(source))
   return graphFromModel(await readExternalData(model, dirname(source.path)))
 }
 
-async function readModel(path: string): Promise<Uint8Array> {
+async function checkSize(path: string): Promise<void> {
   const { sizeBytes } = await stampOf(path)
   // Also the most that Node.js reads at once.
-  if (sizeBytes > MAX_MODEL_BYTES) {
-    throw invalidModel(
-      `Expected at most ${MAX_MODEL_BYTES} bytes, which is protobuf's limit for a file, got ${sizeBytes}.`,
-    )
-  }
-  return readFile(path).catch((cause: unknown) => {
-    throw new ModelError('MODEL_NOT_FOUND', {
-      message: `Cannot read the file '${path}': ${messageOf(cause)}.`,
-      remedy: 'Check that this user may read it.',
-      received: path,
-      cause,
-    })
-  })
+  if (sizeBytes <= MAX_MODEL_BYTES) return
+  throw invalidModel(
+    `Expected at most ${MAX_MODEL_BYTES} bytes, which is protobuf's limit for a file, got ${sizeBytes}.`,
+  )
 }
 
 function noPath(received: unknown): InputError {

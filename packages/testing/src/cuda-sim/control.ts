@@ -19,27 +19,12 @@ export interface SimulatorCounts {
   readonly faultsFired: number
 }
 
-const kinds: readonly (keyof SimulatorCounts)[] = [
-  'contexts',
-  'streams',
-  'events',
-  'modules',
-  'graphs',
-  'graphExecs',
-  'deviceAllocations',
-  'deviceBytes',
-  'pinnedAllocations',
-  'pinnedBytes',
-  'leaked',
-  'faultsFired',
-]
-
 /**
  * Faults, limits, schedules and counters of the simulated driver in this process; the driver itself is called by whoever
  * loads the same library.
  */
 export class SimulatorControl {
-  readonly #count: (kind: string) => number
+  readonly #count: (kind: keyof SimulatorCounts) => number
   readonly #calls: (name: string) => number
   readonly #callLog: (text: Uint8Array | null, sizeBytes: number) => number
   readonly #message: () => string
@@ -72,7 +57,20 @@ export class SimulatorControl {
   }
 
   counts(): SimulatorCounts {
-    return Object.fromEntries(kinds.map((kind) => [kind, this.#count(kind)])) as unknown as SimulatorCounts
+    return {
+      contexts: this.#count('contexts'),
+      streams: this.#count('streams'),
+      events: this.#count('events'),
+      modules: this.#count('modules'),
+      graphs: this.#count('graphs'),
+      graphExecs: this.#count('graphExecs'),
+      deviceAllocations: this.#count('deviceAllocations'),
+      deviceBytes: this.#count('deviceBytes'),
+      pinnedAllocations: this.#count('pinnedAllocations'),
+      pinnedBytes: this.#count('pinnedBytes'),
+      leaked: this.#count('leaked'),
+      faultsFired: this.#count('faultsFired'),
+    }
   }
 
   /** Calls of the driver since the start or `resetCalls`: of this function, or of all. Names of errors are not counted. */

@@ -106,6 +106,20 @@ describe.skipIf(reason)(`the simulated CUDA driver${reason ? ` (${reason})` : ''
       sim.check('cuMemFreeHost', pinned)
     })
 
+    test('a value is written in the order of the stream, to device and pinned memory', () => {
+      const pinned = sim.out('cuMemHostAlloc', 8, 2)
+      const device = sim.upload(Uint32Array.of(7, 8))
+      const stream = sim.out('cuStreamCreate', 1)
+      sim.check('cuStreamWriteValue32_v2', stream, device + 4, 0xfedcba98, 0)
+      sim.check('cuMemcpyDtoHAsync_v2', pinned, device, 8, stream)
+      sim.check('cuStreamWriteValue32_v2', stream, pinned, 9, 1)
+      sim.check('cuMemcpyDtoDAsync_v2', device, pinned, 8, stream)
+      sim.check('cuStreamSynchronize', stream)
+      expect([...sim.download(device, new Uint32Array(2))]).toEqual([9, 0xfedcba98])
+      const write = (address: number, flags = 0) => sim.call('cuStreamWriteValue32_v2', stream, address, 0, flags)
+      expect([write(device + 2), write(device + 8), write(device, 2)]).toEqual(Array(3).fill(cu.invalidValue))
+    })
+
     test('copies from pageable memory take their bytes at once', () => {
       const device = sim.out('cuMemAlloc_v2', 1024)
       const bytes = new Uint8Array(new ArrayBuffer(1024)).fill(5)

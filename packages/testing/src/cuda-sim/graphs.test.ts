@@ -76,6 +76,18 @@ describe.skipIf(reason)(`capture and graphs of the CUDA simulator${reason ? ` ($
     expect(first(y)).toBe(4)
   })
 
+  test('a written value is part of the graph', () => {
+    const x = floats(0)
+    const write = (value: number) => capture(() => sim.check('cuStreamWriteValue32_v2', stream, x, value, 0))
+    const exec = instantiate(write(0x40000000)) // 2
+    expect(first(x)).toBe(0)
+    launch(exec)
+    expect(first(x)).toBe(2)
+    sim.check('cuGraphExecUpdate_v2', exec, write(0x40400000), new Uint8Array(24)) // 3
+    launch(exec)
+    expect(first(x)).toBe(3)
+  })
+
   test('streams join a capture by events, and must be joined back', () => {
     const other = sim.out('cuStreamCreate', 1)
     const [fork, join] = [sim.out('cuEventCreate', 2), sim.out('cuEventCreate', 2)]

@@ -72,6 +72,7 @@ const signatures: Readonly<Record<string, readonly string[]>> = {
   cuMemcpyHtoD_v2: [h, p, z],
   cuMemcpyDtoH_v2: [p, h, z],
   cuMemsetD8Async: [h, 'uchar', z, h],
+  cuStreamWriteValue32_v2: [h, h, u, u],
   cuStreamCreate: [p, u],
   cuStreamCreateWithPriority: [p, u, i],
   cuStreamDestroy_v2: [h],

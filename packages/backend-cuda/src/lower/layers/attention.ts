@@ -1,6 +1,6 @@
 import type { DType } from '@lowlat/core'
 import { type AttentionArgs, attention, whyNotAttention } from '../../kernels/attention.ts'
-import type { View } from '../../program/view.ts'
+import { rowMajorStrides, type View } from '../../program/view.ts'
 import type { Facts } from '../facts.ts'
 import type { Lowering } from '../lowering.ts'
 import { broadcastView, transposeView } from '../views.ts'
@@ -11,9 +11,8 @@ export function canAttend({ query, output }: AttentionMatch, facts: Facts): bool
   const headSize = facts.shape(query).at(-1)!
   const shape = facts.shape(output)
   const dtype = facts.storageOf(output)
-  const stride = (axis: number) => shape.slice(axis + 1).reduce((product, size) => product * size, 1)
   const buffer = { kind: 'temporary', name: 'heads', sizeBytes: 0 } as const
-  const view = fourAxes({ buffer, dtype, shape, strides: shape.map((_, axis) => stride(axis)), offset: 0 })
+  const view = fourAxes({ buffer, dtype, shape, strides: rowMajorStrides(shape), offset: 0 })
   const args = { precision: precisionOf(dtype), query: view, key: view, value: view, output: view, scale: 1 }
   return headSize === shape.at(-1) && whyNotAttention({ ...args, device: facts.device }) === undefined
 }

@@ -1,3 +1,4 @@
+import { sizeOf } from '@lowlat/core'
 import { type ConvolutionArgs, convolution } from '../../kernels/convolution.ts'
 import { depthwiseConvolution } from '../../kernels/depthwise.ts'
 import {
@@ -30,7 +31,7 @@ export function lowerConvolution(layer: Layer, context: Lowering): void {
   const shape = convolutionShapeOf(node, facts)
   const weightShape = facts.shape(node.inputs[1]!)
   const channels = weightShape[0]!
-  const perChannel = weightShape.slice(1).reduce((product, size) => product * size, 1)
+  const perChannel = sizeOf(weightShape.slice(1))
   const epilogue = epilogueOf(layer, context, {
     channels,
     bias: node.inputs[2],
@@ -63,7 +64,7 @@ function inputView(view: View, precision: ProductPrecision, channels: number, co
   return context.channelsLast(view, { dtype })
 }
 
-const tapsOf = (shape: readonly number[]): number => shape.slice(2).reduce((product, size) => product * size, 1)
+const tapsOf = (shape: readonly number[]): number => sizeOf(shape.slice(2))
 
 function floatWeights({ node }: Layer, precision: ProductPrecision, isDepthwise: boolean, context: Lowering): View {
   const operand = constantOperandOf(node.inputs[1]!, context.facts)!

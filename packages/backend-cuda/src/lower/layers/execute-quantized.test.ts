@@ -1,4 +1,4 @@
-import { type Feeds, type Shape, Tensor } from '@lowlat/core'
+import { type Feeds, type Shape, sizeOf, Tensor } from '@lowlat/core'
 import { createRandom, GraphBuilder, graphFromOnnx, inferTypes, onnxFromGraph, type Value } from '@lowlat/onnx'
 import { simulatorUnavailable } from '@lowlat/testing'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -26,7 +26,7 @@ const both = (g: GraphBuilder, x: Value, scale: number, zero: Zero) =>
   dequantize(g, quantize(g, x, scale, zero), scale, zero)
 
 const integers = (g: GraphBuilder, shape: Shape) => {
-  const size = shape.reduce((product, extent) => product * extent, 1)
+  const size = sizeOf(shape)
   return g.constant(
     'w',
     new Tensor(
@@ -52,7 +52,7 @@ const weights = (g: GraphBuilder, shape: Shape, axis: number) => {
 
 /** Weights of nine bits: uint8 with a zero point. */
 const wide = (g: GraphBuilder, shape: Shape) => {
-  const size = shape.reduce((product, extent) => product * extent, 1)
+  const size = sizeOf(shape)
   const levels = new Tensor(
     'uint8',
     shape,
@@ -186,7 +186,7 @@ describe.skipIf(unavailable)(`quantized layers on the simulator${unavailable}`, 
     const random = createRandom(5)
     const feeds: Feeds = Object.fromEntries(
       Object.entries(inputs).map(([name, shape]) => {
-        const data = new Float32Array(shape.reduce((product, size) => product * size, 1))
+        const data = new Float32Array(sizeOf(shape))
         return [name, new Tensor('float32', shape, random.normals(data, 1))]
       }),
     )

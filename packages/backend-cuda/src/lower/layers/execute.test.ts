@@ -1,4 +1,4 @@
-import { type Feeds, type Precision, type Shape, Tensor } from '@lowlat/core'
+import { type Feeds, type Precision, type Shape, sizeOf, Tensor } from '@lowlat/core'
 import { createRandom, float, GraphBuilder, inferTypes, onnxFromGraph, type Value } from '@lowlat/onnx'
 import { simulatorUnavailable } from '@lowlat/testing'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -18,7 +18,7 @@ interface Case {
 const image: Shape = [2, 16, 9, 11]
 
 const conv = (g: GraphBuilder, x: Value, shape: Shape, attributes: Attributes = {}, bias = true): Value => {
-  const fanIn = shape.slice(1).reduce((product, size) => product * size, 1)
+  const fanIn = sizeOf(shape.slice(1))
   const weights = g.weights('w', shape, 1 / Math.sqrt(fanIn))
   return g.op('Conv', [x, weights, ...(bias ? [g.weights('b', [shape[0]!], 0.3)] : [])], attributes)
 }
@@ -188,7 +188,7 @@ describe.skipIf(unavailable)(`layers on the simulator${unavailable}`, () => {
     const random = createRandom(5)
     const feeds: Feeds = Object.fromEntries(
       Object.entries(inputs).map(([name, shape]) => {
-        const data = new Float32Array(shape.reduce((product, size) => product * size, 1))
+        const data = new Float32Array(sizeOf(shape))
         return [name, new Tensor('float32', shape, random.normals(data, 1))]
       }),
     )

@@ -1,3 +1,4 @@
+import { sizeOf } from '@lowlat/core'
 import { convolution } from '../../kernels/convolution.ts'
 import { packConvolutionWeights, packedConvolutionShape, weightDTypes } from '../../kernels/packing.ts'
 import type { View } from '../../program/view.ts'
@@ -77,7 +78,7 @@ function phaseWeights(
   const counts = phases.map(({ taps }) => Math.max(1, taps.length))
   const shape = [rows * group, perGroup, ...counts]
   const places = combinations(phases.map(({ taps }) => (taps.length === 0 ? [undefined] : taps)))
-  const size = kernel.reduce((product, extent) => product * extent, 1)
+  const size = sizeOf(kernel)
   const pack = (weights: Float32Array) => {
     const values = new Float32Array(rows * group * perGroup * places.length)
     let at = 0

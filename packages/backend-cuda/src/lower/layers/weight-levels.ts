@@ -1,4 +1,4 @@
-import type { Tensor } from '@lowlat/core'
+import { sizeOf, type Tensor } from '@lowlat/core'
 import type { QuantizedWeight } from './quantized.ts'
 
 /** Distances of weights from their zero points, from [integers, zero points]. */
@@ -12,7 +12,7 @@ export function levelsOf(
   const levels = Int16Array.from(integers.data as Int8Array | Uint8Array)
   if (!zeroPoints) return levels
   const zeros = zeroPoints.data as Int8Array | Uint8Array
-  const inner = integers.shape.slice(axis + 1).reduce((product, size) => product * size, 1)
+  const inner = sizeOf(integers.shape.slice(axis + 1))
   return levels.map((level, index) => level - zeros[Math.floor(index / inner) % zeros.length]!)
 }
 

@@ -1,14 +1,11 @@
 import { type ArgReduceArgs, argReduce } from '../../kernels/reduce.ts'
 import { axisFrom, inputOf, outputOf } from '../nodes.ts'
 import type { Rule, Rules } from '../rule.ts'
-import { reducible } from './reduce.ts'
+import { whyNotReduced } from './reduce.ts'
 
 function argRule(operation: ArgReduceArgs['operation']): Rule {
   return {
-    supports(node, facts) {
-      const dtype = facts.dtype(inputOf(node))
-      return reducible.has(dtype) ? undefined : `has no kernel for ${dtype}`
-    },
+    supports: whyNotReduced,
     lower(node, context) {
       const [input, output] = [context.viewOf(inputOf(node)), outputOf(node)]
       const place = context.destinationFor(output, { accepts: ({ dtype }) => dtype === 'int64' })

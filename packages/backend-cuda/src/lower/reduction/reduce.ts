@@ -6,8 +6,8 @@ import type { Facts } from '../facts.ts'
 import { axisFrom, inputOf, needsKnown, outputOf } from '../nodes.ts'
 import type { Rule, Rules } from '../rule.ts'
 
-/** What kernels reduce: floats in float32, integers in int64. */
-export const reducible: ReadonlySet<DType> = new Set<DType>([
+/** Floats in float32, integers in int64. */
+const reducible: ReadonlySet<DType> = new Set<DType>([
   'float32',
   'float16',
   'int8',
@@ -19,6 +19,12 @@ export const reducible: ReadonlySet<DType> = new Set<DType>([
   'int64',
   'bool',
 ])
+
+/** Why no kernel reduces the first input of a node; undefined where one does. */
+export function whyNotReduced(node: Node, facts: Facts): string | undefined {
+  const dtype = facts.dtype(inputOf(node))
+  return reducible.has(dtype) ? undefined : `has no kernel for ${dtype}`
+}
 
 /** The axes that go, an input since opset 18 (13 for ReduceSum); undefined where they depend on data. */
 function reducedAxes(node: Node, facts: Facts): readonly number[] | undefined {
@@ -32,8 +38,8 @@ function reducedAxes(node: Node, facts: Facts): readonly number[] | undefined {
 function reduction(operation: Reduction): Rule {
   return {
     supports(node, facts) {
-      const dtype = facts.dtype(inputOf(node))
-      if (!reducible.has(dtype) || !canStore(facts.dtype(outputOf(node)))) return `has no kernel for ${dtype}`
+      const reason = whyNotReduced(node, facts)
+      if (reason) return reason
       return reducedAxes(node, facts) ? undefined : needsKnown('axes')
     },
     lower(node, context) {
@@ -48,10 +54,7 @@ function reduction(operation: Reduction): Rule {
 /** All places of all channels at once. */
 function globalPool(operation: Reduction): Rule {
   return {
-    supports(node, facts) {
-      const dtype = facts.dtype(inputOf(node))
-      return reducible.has(dtype) ? undefined : `has no kernel for ${dtype}`
-    },
+    supports: whyNotReduced,
     lower(node, context) {
       const [input, output] = [context.viewOf(inputOf(node)), outputOf(node)]
       const place = context.destinationFor(output, { layout: 'channels-last', accepts: ({ dtype }) => canStore(dtype) })

@@ -1,6 +1,7 @@
 import { Tensor } from '@lowlat/core'
-import { type Graph, type Initializer, type Node, type Pass, topologicalOrder } from '@lowlat/onnx'
+import { type Graph, type Initializer, type Node, type Pass, topologicalOrder, type Value } from '@lowlat/onnx'
 import { isOperator } from '../quantized.ts'
+import { levelsOf } from '../weight-levels.ts'
 import { isOutput } from './quantization.ts'
 
 /**
@@ -24,8 +25,7 @@ function shift(graph: Graph, node: Node): boolean {
   const type = constant?.elementType
   if (!constant || constant.isExternal || (type !== 'int8' && type !== 'uint8')) return false
   if (type === 'int8' && !zeroPoint) return false
-  const zeros = zeroPoint ? integersOf(zeroPoint.initializer) : [0]
-  const levels = zeros && shifted(constant, zeros, node.int('axis', 1))
+  const levels = shifted(constant, zeroPoint, node.int('axis', 1))
   if (!levels) return false
   if (type !== 'int8' || levels.some((level, index) => level !== constant.tensor.data[index])) {
     const tensor = new Tensor('int8', constant.shape, levels)
@@ -36,20 +36,12 @@ function shift(graph: Graph, node: Node): boolean {
   return true
 }
 
-function integersOf(constant: Initializer | undefined): readonly number[] | undefined {
-  return constant && !constant.isExternal ? Array.from(constant.tensor.data as ArrayLike<number>) : undefined
-}
-
-/** The distances from the zero points; undefined where one is no int8. */
-function shifted({ shape, tensor }: Initializer, zeros: readonly number[], axis: number): Int8Array | undefined {
+/** The distances from the zero points; undefined where these are not known, or one distance is no int8. */
+function shifted({ shape, tensor }: Initializer, zeroPoint: Value | undefined, axis: number): Int8Array | undefined {
+  const zeros = zeroPoint?.initializer
+  if (zeroPoint && (!zeros || zeros.isExternal)) return undefined
   const at = axis < 0 ? axis + shape.length : axis
-  if (zeros.length !== 1 && zeros.length !== shape[at]) return undefined
-  const inner = zeros.length === 1 ? tensor.size : shape.slice(at + 1).reduce((product, size) => product * size, 1)
-  const levels = new Int8Array(tensor.size)
-  for (const [index, level] of (tensor.data as Int8Array | Uint8Array).entries()) {
-    const distance = level - zeros[Math.floor(index / inner) % zeros.length]!
-    if (distance < -128 || distance > 127) return undefined
-    levels[index] = distance
-  }
-  return levels
+  if (zeros && zeros.tensor.size !== 1 && zeros.tensor.size !== shape[at]) return undefined
+  const levels = levelsOf({ axis: at }, [tensor, zeros?.tensor])
+  return levels.every((level) => level >= -128 && level <= 127) ? Int8Array.from(levels) : undefined
 }

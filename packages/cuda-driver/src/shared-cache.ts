@@ -1,3 +1,5 @@
+import { disposeAll } from '@lowlat/core'
+
 /** A value that somebody uses; the cache keeps it at least until `release`. */
 export interface Lease<V> {
   readonly value: V
@@ -58,14 +60,15 @@ export class SharedCache<V extends AsyncDisposable> implements AsyncDisposable {
     const idle = [...this.#entries].filter(([, { users }]) => users === 0)
     const surplus = idle.slice(0, Math.max(0, idle.length - this.#maxIdle))
     for (const [key] of surplus) this.#entries.delete(key)
-    for (const [, { value }] of surplus) await (await value)[Symbol.asyncDispose]()
+    await disposeAll(await Promise.all(surplus.map(([, { value }]) => value)))
   }
 
   /** Disposes everything; nobody may use any of it any more. */
   async [Symbol.asyncDispose](): Promise<void> {
     const entries = [...this.#entries.values()]
     this.#entries.clear()
-    const results = await Promise.allSettled(entries.map(async ({ value }) => (await value)[Symbol.asyncDispose]()))
-    for (const result of results) if (result.status === 'rejected') throw result.reason
+    // What cannot be made is its user's to report.
+    const made = await Promise.allSettled(entries.map(({ value }) => value))
+    await disposeAll(made.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : [])))
   }
 }

@@ -1,16 +1,24 @@
-import { arrayLengthOf, type Feeds, InputError, Tensor, type TensorInfo } from '@lowlat/core'
+import type { Feeds, TensorInfo } from './contract.ts'
+import { arrayLengthOf } from './dtype.ts'
+import { InputError } from './errors.ts'
+import { Tensor } from './tensor.ts'
+
+export interface NamedTensor {
+  readonly name: string
+  readonly tensor: Tensor
+}
 
 /**
- * The feeds in the order of the model's inputs, each read once. They were checked when the request came, but it may have
- * waited since, and memory changes hands.
+ * For backends, at the start of a run: the feeds in the order of the model's inputs, each read once, whether it is an own
+ * property, inherited or a getter. They were checked when the request came, but it may have waited since, and memory changes hands.
  * @throws InputError INPUT_MISSING or INPUT_BYTE_LENGTH.
  */
-export function feedTensors(feeds: Feeds, inputs: readonly TensorInfo[]): Tensor[] {
+export function feedList(feeds: Feeds, inputs: readonly TensorInfo[]): NamedTensor[] {
   return inputs.map(({ name }) => {
     const tensor = feeds[name]
     if (!(tensor instanceof Tensor)) throw missing(name)
     if (tensor.data.length !== arrayLengthOf(tensor.dtype, tensor.size)) throw changed(name, tensor)
-    return tensor
+    return { name, tensor }
   })
 }
 
