@@ -172,6 +172,8 @@ Napi::Value ContextObject::allocated(const Napi::CallbackInfo& info) {
     const OutputAllocator* allocator = context.allocator(name);
     if (!allocator) throw invalid("name", "an output for which allocateOutput was called");
     const OutputAllocator::State state = allocator->state();
+    if (state.shape.count < 0)
+      throw Failure{"REFUSED", "No run has told the shape of output '" + name + "'", {}}.with("call", std::string("notifyShape"));
     Napi::Object object = Napi::Object::New(info.Env());
     object.Set("address", to_number(info.Env(), state.address));
     object.Set("sizeBytes", to_number(info.Env(), state.bytes));

@@ -4,7 +4,17 @@ import { BackendError, messageOf, stringKnob } from '@lowlat/core'
 
 /*
  * The interface of the addon. Addresses, streams and CUDA contexts are numbers: user space lies below 2^47. What is
- * thrown, and what promises reject with, is a NativeError.
+ * thrown, and what promises reject with, is a NativeError. Beside the codes named below every call may give
+ * INVALID_ARGUMENT {argument, expected}, DISPOSED, CALL_UNAVAILABLE {call, version, since} where the loaded version lacks
+ * the call, FLAG_UNSUPPORTED {flag, kind, version} for names of enums that it lacks, REFUSED {call, errors, log} for what
+ * TensorRT does not accept, OUT_OF_MEMORY where it says that this is why, and CUDA_FAILED {call, result}.
+ *
+ * An engine has a thread of its own, in which it is made, makes contexts and does whatever returns a promise, one after
+ * another. A context that this thread works with, and an engine whose weights are replaced, refuse other calls: BUSY.
+ * Bytes that are passed must neither change nor be transferred until the promise has settled.
+ *
+ * When the process or a worker thread ends, builds are cancelled, which TensorRT heeds between steps, and the threads are
+ * awaited; a worker's contexts and engines are then freed, those of a process that ends are left to the system.
  */
 
 const addonKnob = stringKnob({
@@ -40,14 +50,19 @@ export type ModelBytes = { readonly bytes: Uint8Array } | { readonly path: strin
 export interface NativeLibrary {
   readonly version: { readonly major: number; readonly minor: number; readonly patch: number }
   readonly path: string
+  /** As the parser numbers itself; undefined until it was needed. */
   readonly parserVersion?: number
   initPlugins(): boolean
-  /** @throws NativeError PLUGIN_FAILED. */
+  /** @throws NativeError PLUGIN_FAILED {library, log}. */
   loadPluginLibrary(path: string): void
+  /**
+   * Builds in a thread of its own. Rejects with PARSE_FAILED {errors: ParserError[]}, BUILD_FAILED {errors, log},
+   * CANCELLED, PROFILE_INVALID {profile, input}, FILE_UNREADABLE {path}; always with `log`: the last 100 warnings and worse.
+   */
   build(request: BuildRequest, onEvent: (event: BuildEvent) => void): NativeJob<BuildResult>
   supports(model: ModelBytes): Promise<SupportReport>
   deserialize(plan: Uint8Array | { readonly path: string }, options: DeserializeOptions): Promise<NativeEngine>
-  /** @throws while jobs, engines or contexts are alive. */
+  /** @throws NativeError IN_USE {users} while jobs or engines are alive. */
   close(): void
 }
 
@@ -55,11 +70,15 @@ export interface DeserializeOptions {
   readonly cudaContext: number
   /** Lets the plan bring code for the host, as version-compatible plans do. */
   readonly hostCodeAllowed?: boolean
+  /** Also told what is logged later, until the engine is disposed. */
   readonly onLog: (message: LogMessage) => void
+  /** The least that `onLog` is told. Default: 'warning'. */
+  readonly logSeverity?: Severity
 }
 
 export interface NativeJob<T> {
   readonly done: Promise<T>
+  /** Takes effect between two steps; too late where the last one is done. */
   cancel(): void
 }
 
@@ -81,11 +100,14 @@ export interface BuildRequest {
   readonly previewFeatures?: Readonly<Record<string, boolean>>
   readonly tacticSources?: readonly string[]
   readonly tilingOptimizationLevel?: string
+  readonly runtimePlatform?: string
   readonly profiles: readonly Readonly<Record<string, ProfileRange>>[]
   readonly timingCache?: Uint8Array
   readonly useTimingCache: boolean
-  /** Serialised with the plan. */
+  /** Serialised with the plan, as are those that the parser chose where it is to be version compatible. */
   readonly pluginLibraries: readonly string[]
+  /** The least that `onEvent` is told. Default: 'info'. */
+  readonly logSeverity?: Severity
 }
 
 export interface ProfileRange {
@@ -96,6 +118,10 @@ export interface ProfileRange {
   readonly values?: boolean
 }
 
+/**
+ * Where the event loop does not keep up, steps and messages below warnings are dropped, which a message then tells. What a
+ * listener throws becomes an uncaught exception.
+ */
 export type BuildEvent =
   | ({ readonly kind: 'log' } & LogMessage)
   | { readonly kind: 'phase-start'; readonly phase: string; readonly parent?: string; readonly steps: number }
@@ -103,8 +129,11 @@ export type BuildEvent =
   | { readonly kind: 'phase-end'; readonly phase: string }
 
 export interface BuildResult {
+  /** In TensorRT's own memory, which is freed with the array. */
   readonly plan: Uint8Array
   readonly timingCache?: Uint8Array
+  /** The bytes that were given are of another version or device: an empty cache took their place. */
+  readonly timingCacheRefused: boolean
   readonly tensors: readonly TensorDescription[]
 }
 
@@ -136,7 +165,8 @@ export interface TensorDescription {
   readonly shape: readonly number[]
   readonly location: 'device' | 'host'
   readonly isShapeTensor: boolean
-  readonly format: string
+  /** TensorRT's TensorFormat without its k: 'LINEAR'. Of engines only. */
+  readonly format?: string
 }
 
 export interface NativeEngine {
@@ -146,19 +176,23 @@ export interface NativeEngine {
   readonly auxStreams: number
   readonly refittable: boolean
   readonly hardwareCompatibility: string
+  readonly profilingVerbosity: string
   readonly tensors: readonly TensorDescription[]
   profileShape(tensor: string, profile: number): { min: number[]; opt: number[]; max: number[] }
+  /** Of a shape tensor; empty for what is none. */
+  profileValues(tensor: string, profile: number): { min: number[]; opt: number[]; max: number[] }
   /** Of one context; for all profiles where none is named. */
   deviceMemoryBytes(profile?: number): number
   weightStreaming(): WeightStreaming
   setWeightStreamingBudget(sizeBytes: number): void
   inspect(format: InspectorFormat): string
   inspectLayer(index: number, format: InspectorFormat): string
-  serialize(flags?: readonly string[]): Uint8Array
+  serialize(flags?: readonly string[]): Promise<Uint8Array>
+  /** Nothing is replaced while weights are missing. Rejects with PARSE_FAILED {errors}, or BUSY while contexts run. */
   refit(model: ModelBytes): Promise<{ missing: string[] }>
   createContext(options: { readonly memory: ContextMemory }): Promise<NativeContext>
-  /** @throws while contexts are alive. */
-  dispose(): void
+  /** Resolves when it is freed, which happens in its thread. @throws NativeError IN_USE {contexts} while contexts are alive. */
+  dispose(): Promise<void>
 }
 
 export interface WeightStreaming {
@@ -166,6 +200,8 @@ export interface WeightStreaming {
   readonly streamableBytes: number
   /** Device memory that weights may take. */
   readonly budgetBytes: number
+  /** What TensorRT would choose. */
+  readonly automaticBudgetBytes: number
   readonly scratchBytes: number
 }
 
@@ -176,6 +212,8 @@ export type ContextMemory = 'own' | 'user' | 'on-profile-change'
 
 export interface NativeContext {
   setProfile(index: number, stream: number): void
+  /** In the engine's thread: where memory has to be allocated it takes milliseconds. */
+  setProfileInThread(index: number, stream: number): Promise<void>
   setInputShape(name: string, shape: readonly number[]): void
   /** Names of inputs that still lack a shape or an address. */
   inferShapes(): string[]
@@ -185,7 +223,9 @@ export interface NativeContext {
   maxOutputBytes(name: string): number
   /** Of device memory; of pinned memory for a tensor that lies on the host. */
   setAddress(name: string, address: number): void
+  /** Lets the addon allocate an output when TensorRT knows its size (IOutputAllocator); memory is used again while it suffices. */
   allocateOutput(name: string): void
+  /** @throws NativeError REFUSED before a run has told the shape. */
   allocated(name: string): { address: number; sizeBytes: number; shape: number[] }
   setDeviceMemory(address: number, sizeBytes: number): void
   memoryForShapes(): number
@@ -193,11 +233,16 @@ export interface NativeContext {
   setPersistentCacheLimit(sizeBytes: number): void
   setInputConsumedEvent(event: number): void
   setNvtxVerbosity(verbosity: string): void
+  /** In the calling thread, which takes long for the first run of a shape. */
   enqueue(stream: number): void
   enqueueInThread(stream: number): Promise<void>
   profile(on: boolean): void
+  /** What the last run's layers took; empty where it was not profiled. */
   reportProfile(): { name: string; ms: number }[]
-  dispose(): void
+  /** As the engine's, with the current shapes. */
+  inspect(format: InspectorFormat): string
+  /** Resolves when it is freed, after what it still does in its engine's thread. */
+  dispose(): Promise<void>
 }
 
 /** The addon, loaded when it is first asked for. @throws BackendError BACKEND_UNAVAILABLE when it does not load. */

@@ -74,9 +74,9 @@ export class TensorRtEngine implements Disposable {
     return calling(() => this.#engine.inspectLayer(index, format))
   }
 
-  /** The plan again, for example without weights: serialize(['EXCLUDE_WEIGHTS']). */
-  serialize(flags: readonly string[] = []): Uint8Array {
-    return calling(() => this.#engine.serialize(flags))
+  /** The plan again, made in the engine's thread; for example without weights: serialize(['EXCLUDE_WEIGHTS']). */
+  serialize(flags: readonly string[] = []): Promise<Uint8Array> {
+    return awaiting(() => this.#engine.serialize(flags))
   }
 
   /**
