@@ -7,6 +7,8 @@ export { SimulatorControl, type SimulatorCounts } from './cuda-sim/control.ts'
 export { testsOnGpu } from './cuda-sim/hardware.ts'
 export { isSanitized, runSanitized, type SanitizedResult, type SanitizedRun } from './cuda-sim/sanitized.ts'
 export { FakeClock } from './fake-clock.ts'
+export { type BuiltFakeNvinfer, buildFakeNvinfer, type FakeNvinferOptions } from './fake-nvinfer/build.ts'
+export { FakeNvinferControl, nvinferErrors } from './fake-nvinfer/control.ts'
 export {
   type NullBackendLog,
   type NullBackendOptions,

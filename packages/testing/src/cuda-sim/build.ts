@@ -1,10 +1,10 @@
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
-import { basename, dirname, join, resolve } from 'node:path'
+import { readdirSync, writeFileSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
 import { packageFolder } from '../package-folder.ts'
 import { buildOnce } from './cache.ts'
-import { compile, compilerFlags, compilerIdentity, simulatorUnavailable } from './compiler.ts'
+import { compilerFlags, simulatorUnavailable } from './compiler.ts'
 import { testsOnGpu } from './hardware.ts'
-import { compilationKey, contentKey } from './sources.ts'
+import { link } from './link.ts'
 
 const simulatorFolder = join(packageFolder, 'cuda-sim')
 const cacheFolder = join(packageFolder, '../../node_modules/.cache/lowlat-cuda-sim')
@@ -37,9 +37,9 @@ export async function buildSimulator({ kernels, sanitize = false }: SimulatorSou
   if (testsOnGpu()) return { driverPath: 'libcuda.so.1', imagePath: prebuiltKernels }
   const reason = simulatorUnavailable()
   if (reason) throw new Error(reason)
-  mkdirSync(cacheFolder, { recursive: true })
   const sources = readdirSync(simulatorFolder).filter((name) => name.endsWith('.cpp'))
-  const driver = await linkLibrary({
+  const driver = await link({
+    cacheFolder,
     name: 'libcuda-sim',
     sources: sources.map((name) => join(simulatorFolder, name)),
     flags: compilerFlags('simulator', sanitize),
@@ -48,7 +48,8 @@ export async function buildSimulator({ kernels, sanitize = false }: SimulatorSou
     libraries: ['-pthread', '-ldl', '-Wl,-z,nodelete', '-Wl,--no-undefined'],
   })
   const paths = kernels.map((path) => resolve(path))
-  const library = await linkLibrary({
+  const library = await link({
+    cacheFolder,
     name: 'kernels',
     sources: paths,
     flags: compilerFlags('kernels', sanitize),
@@ -58,31 +59,4 @@ export async function buildSimulator({ kernels, sanitize = false }: SimulatorSou
   const imagePath = library.replace(/\.so$/, '.image')
   await buildOnce(imagePath, async (partial) => writeFileSync(partial, `cuda-sim-module:${library}\0`))
   return { driverPath: driver, imagePath }
-}
-
-/** A library in the cache of the simulator. */
-export interface Library {
-  readonly name: string
-  readonly sources: readonly string[]
-  readonly flags: readonly string[]
-  readonly includePath: readonly string[]
-  readonly libraries: readonly string[]
-}
-
-/** One shared library of these sources, each compiled by itself. */
-export async function linkLibrary({ name, sources, flags, includePath, libraries }: Library): Promise<string> {
-  const allFlags = [...flags, ...includePath.map((folder) => `-I${folder}`)]
-  const identity = compilerIdentity()
-  const objects = await Promise.all(
-    sources.map(async (source) => {
-      const key = compilationKey(source, includePath, [...allFlags, identity])
-      const object = join(cacheFolder, `${basename(source).replace(/\W/g, '-')}-${key}.o`)
-      await compile(object, [...allFlags, '-x', 'c++', '-c', source])
-      return object
-    }),
-  )
-  const library = join(cacheFolder, `${name}-${contentKey(JSON.stringify([objects, libraries, flags]))}.so`)
-  const sanitizers = flags.filter((flag) => flag.startsWith('-fsanitize'))
-  await compile(library, ['-shared', ...sanitizers, ...objects, ...libraries])
-  return library
 }

@@ -1,10 +1,11 @@
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import koffi, { type LibraryHandle } from 'koffi'
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { packageFolder } from '../package-folder.ts'
-import { buildSimulator, linkLibrary } from './build.ts'
+import { buildSimulator } from './build.ts'
 import { compilerFlags } from './compiler.ts'
 import { cu, Harness, skipReason as reason } from './harness.ts'
+import { link } from './link.ts'
 import { isSanitized } from './sanitized.ts'
 
 const [GLOBAL, THREAD_LOCAL, RELAXED] = [0, 1, 2]
@@ -18,7 +19,8 @@ describe.skipIf(reason)(`host functions and captures of the CUDA simulator${reas
     sim = await Harness.build('vector')
     const { driverPath } = await buildSimulator({ kernels: [], sanitize: isSanitized() })
     fixture = koffi.load(
-      await linkLibrary({
+      await link({
+        cacheFolder: dirname(driverPath),
         name: 'host-functions',
         sources: [join(packageFolder, 'cuda-sim/fixtures/host_functions.cpp')],
         flags: compilerFlags('kernels', isSanitized()),
