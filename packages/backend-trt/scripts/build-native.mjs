@@ -24,7 +24,7 @@ import { tmpdir } from 'node:os'
 import { basename, dirname, join, relative } from 'node:path'
 import { argv } from 'node:process'
 import { fileURLToPath, pathToFileURL } from 'node:url'
-import { headerText, writeHeader } from './abi-cpp.mjs'
+import { headerText } from './abi-cpp.mjs'
 
 const packageDirectory = fileURLToPath(new URL('..', import.meta.url))
 const nativeDirectory = join(packageDirectory, 'native')
@@ -37,13 +37,6 @@ const jobsAtOnce = 2
 const language = ['-std=c++17', '-fPIC', '-fvisibility=hidden', '-fvisibility-inlines-hidden', '-Wall', '-Wextra']
 const defines = ['-DNAPI_VERSION=8', '-DNODE_ADDON_API_CPP_EXCEPTIONS']
 const optimised = ['-O2', '-fno-plt', '-ffunction-sections', '-fdata-sections']
-const sanitized = [
-  '-O1',
-  '-g1',
-  '-fno-omit-frame-pointer',
-  '-fsanitize=address,undefined',
-  '-fno-sanitize-recover=undefined',
-]
 // The addon stays loaded when the last worker thread that used it ends: TensorRT keeps pointers to its loggers.
 const linked = ['-shared', '-Wl,-z,nodelete', '-Wl,-z,now', '-Wl,--gc-sections', '-Wl,--as-needed']
 const portable = ['-static-libstdc++', '-Wl,--exclude-libs,ALL']
@@ -63,30 +56,31 @@ export function nativeSources(folder = nativeDirectory) {
     .sort()
 }
 
-/** First line of the compiler's own version, or undefined. */
-export function compilerVersion(compiler = process.env.CXX ?? 'g++') {
-  const { status, stdout } = spawnSync(compiler, ['--version'], {
-    encoding: 'utf8',
-    env: { ...process.env, LD_PRELOAD: '' },
-  })
+/** The flags of everything but optimisation, for builds that are not published. */
+export function nativeFlags() {
+  const [addonApi = '', headers = ''] = includes()
+  return { compile: [...language, ...defines, '-isystem', addonApi, '-isystem', headers], link: [...linked] }
+}
+
+/** What both tables are as a header, `abi_tables.h`. */
+export function tablesText() {
+  const read = (/** @type {number} */ major) => readFileSync(join(packageDirectory, `abi/trt${major}.json`), 'utf8')
+  return headerText([10, 11].map((major) => JSON.parse(read(major))))
+}
+
+/** First line of the compiler's own version, or undefined. @param {string} compiler */
+function compilerVersion(compiler) {
+  const env = { ...process.env, LD_PRELOAD: '' }
+  const { status, stdout } = spawnSync(compiler, ['--version'], { encoding: 'utf8', env })
   return status === 0 ? stdout.split('\n')[0] : undefined
 }
 
-/** Changes with everything that the addon depends on. @param {{ sanitize?: boolean, compiler?: string }} options */
-export function nativeDigest({ sanitize = false, compiler = process.env.CXX ?? 'g++' } = {}) {
-  const tables = [10, 11].map((major) =>
-    JSON.parse(readFileSync(join(packageDirectory, `abi/trt${major}.json`), 'utf8')),
-  )
-  const hash = createHash('sha256').update(
-    JSON.stringify([
-      compilerVersion(compiler),
-      language,
-      defines,
-      sanitize ? sanitized : [optimised, portable],
-      linked,
-    ]),
-  )
-  hash.update(headerText(tables)).update(readFileSync(fileURLToPath(import.meta.url)))
+/** Changes with everything that the published addon depends on. @param {string} compiler */
+function nativeDigest(compiler) {
+  const hash = createHash('sha256')
+    .update(compilerVersion(compiler) ?? '')
+    .update(tablesText())
+  hash.update(readFileSync(fileURLToPath(import.meta.url)))
   for (const name of ['node-addon-api', 'node-api-headers']) hash.update(require(`${name}/package.json`).version)
   for (const path of nativeSources()) hash.update(`\0${relative(nativeDirectory, path)}\0`).update(readFileSync(path))
   return hash.digest('hex')
@@ -171,7 +165,8 @@ async function oldLibraries(symbols, folder, compiler) {
   }
   const paths = []
   for (const [library, versions] of libraries) {
-    const [source, script, path] = ['.c', '.map', ''].map((end) => join(folder, `${library}${end}`))
+    const path = join(folder, library)
+    const [source, script] = /** @type {const} */ ([`${path}.c`, `${path}.map`])
     writeFileSync(
       source,
       [...versions.values()]
@@ -194,38 +189,28 @@ async function oldLibraries(symbols, folder, compiler) {
   return paths
 }
 
-/**
- * Compiles and links. Warnings fail the build.
- * @param {string} output @param {{ sanitize?: boolean, compiler?: string }} options
- */
-export async function compileNative(output, { sanitize = false, compiler = process.env.CXX ?? 'g++' } = {}) {
+/** Compiles and links; warnings fail the build. @param {string} output @param {string} compiler */
+async function compileNative(output, compiler) {
   const folder = mkdtempSync(join(tmpdir(), 'lowlat-trt-'))
   try {
-    writeHeader(join(folder, 'abi_tables.h'))
-    const flags = [...language, ...defines, ...(sanitize ? sanitized : optimised), '-Werror', `-I${folder}`, '-isystem']
-    const [addonApi = '', headers = ''] = includes()
+    writeFileSync(join(folder, 'abi_tables.h'), tablesText())
+    const flags = [...nativeFlags().compile, ...optimised, '-Werror', `-I${folder}`]
     const sources = nativeSources().filter((path) => path.endsWith('.cpp'))
     const objects = sources.map((path) => join(folder, `${relative(nativeDirectory, path).replace(/\W/g, '_')}.o`))
     await forEach(sources, async (source) => {
-      const object = /** @type {string} */ (objects[sources.indexOf(source)])
-      await run(compiler, [...flags, addonApi, '-isystem', headers, '-c', source, '-o', object])
+      await run(compiler, [...flags, '-c', source, '-o', /** @type {string} */ (objects[sources.indexOf(source)])])
     })
     const built = join(folder, basename(output))
     const exported = join(folder, 'exported.map')
     writeFileSync(exported, '{ global: napi_register_module_v1; node_api_module_get_api_version_v1; local: *; };\n')
-    const script = `-Wl,--version-script=${exported}`
-    if (sanitize) {
-      await run(compiler, [...linked, script, '-fsanitize=address,undefined', ...objects, '-ldl', '-pthread', '-o', built])
-    } else {
-      const link = [...linked, script, ...portable, ...objects]
-      await run(compiler, [...link, '-ldl', '-pthread', '-o', built])
-      const renewed = (await neededSymbols(built)).filter(({ version }) => isTooNew(version))
-      const old = renewed.length > 0 ? await oldLibraries(renewed, folder, compiler) : []
-      await run(compiler, [...link, ...old, '-ldl', '-pthread', '-s', '-o', built])
-      const wrong = (await neededSymbols(built)).filter(({ version }) => isTooNew(version))
-      if (wrong.length > 0)
-        throw new Error(`too new: ${wrong.map(({ name, version }) => `${name}@${version}`).join(', ')}`)
-    }
+    const link = [...linked, `-Wl,--version-script=${exported}`, ...portable, ...objects]
+    await run(compiler, [...link, '-ldl', '-pthread', '-o', built])
+    const renewed = (await neededSymbols(built)).filter(({ version }) => isTooNew(version))
+    const old = renewed.length > 0 ? await oldLibraries(renewed, folder, compiler) : []
+    await run(compiler, [...link, ...old, '-ldl', '-pthread', '-s', '-o', built])
+    const wrong = (await neededSymbols(built)).filter(({ version }) => isTooNew(version))
+    if (wrong.length > 0)
+      throw new Error(`too new: ${wrong.map(({ name, version }) => `${name}@${version}`).join(', ')}`)
     mkdirSync(dirname(output), { recursive: true })
     const partial = `${output}.${process.pid}`
     writeFileSync(partial, readFileSync(built), { mode: 0o755 })
@@ -235,8 +220,8 @@ export async function compileNative(output, { sanitize = false, compiler = proce
   }
 }
 
-/** Builds the addon that is published, if need be. @returns {Promise<void>} */
-export async function buildNative(compiler = process.env.CXX ?? 'g++') {
+/** Builds the addon that is published, if need be. @param {string} compiler */
+async function buildNative(compiler) {
   if (process.platform !== 'linux' || process.arch !== 'x64') {
     console.log(`addon: it is built on linux-x64, not ${process.platform}-${process.arch}; nothing compiled`)
     return
@@ -245,12 +230,12 @@ export async function buildNative(compiler = process.env.CXX ?? 'g++') {
     console.log(`addon: ${compiler} was not found; nothing compiled (install g++, or set CXX)`)
     return
   }
-  const digest = nativeDigest({ compiler })
+  const digest = nativeDigest(compiler)
   const digestPath = `${outputPath}.digest`
   if (existsSync(outputPath) && existsSync(digestPath) && readFileSync(digestPath, 'utf8') === digest) return
-  await compileNative(outputPath, { compiler })
+  await compileNative(outputPath, compiler)
   writeFileSync(digestPath, digest)
   console.log(`addon: ${relative(packageDirectory, outputPath)}`)
 }
 
-if (argv[1] && import.meta.url === pathToFileURL(argv[1]).href) await buildNative()
+if (argv[1] && import.meta.url === pathToFileURL(argv[1]).href) await buildNative(process.env.CXX ?? 'g++')
