@@ -3,6 +3,7 @@
 #include <dlfcn.h>
 
 #include "callbacks.h"
+#include "control.h"
 #include "operators.h"
 
 namespace fake_nvinfer {
@@ -27,7 +28,12 @@ Operator plugin_operator(Run run) {
 }
 
 Registry& registry() {
-  static Registry* instance = make<Registry>();
+  static Registry* instance = [] {
+    auto* made = make<Registry>();
+    // The library's own: nobody destroys it.
+    count_object(Registry::type, -1);
+    return made;
+  }();
   return *instance;
 }
 
