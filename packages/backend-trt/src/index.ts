@@ -1,3 +1,4 @@
+export { createBackend } from './backend.ts'
 export type {
   BuildEvent,
   BuildResult,

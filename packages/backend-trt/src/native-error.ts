@@ -3,6 +3,7 @@ import {
   BackendError,
   ConfigError,
   DisposedError,
+  InputError,
   isLowlatError,
   type LowlatError,
   ModelError,
@@ -11,7 +12,7 @@ import {
 import type { LogMessage, ParserError } from './native.ts'
 
 /** What the addon throws: an Error with a code, and with these fields as far as they are known. */
-export interface NativeError extends Error {
+interface NativeError extends Error {
   readonly code: string
   readonly library?: string
   readonly tried?: readonly string[]
@@ -21,6 +22,9 @@ export interface NativeError extends Error {
   readonly since?: string
   readonly flag?: string
   readonly call?: string
+  readonly result?: number
+  readonly path?: string
+  /** Of the parser; texts of TensorRT's error recorder for all other calls. */
   readonly errors?: readonly ParserError[] | readonly string[]
   readonly log?: readonly LogMessage[]
 }
@@ -58,7 +62,7 @@ const makers: Readonly<Record<string, (error: NativeError) => LowlatError>> = {
     const tried = error.tried ?? []
     const what = error.library ?? 'TensorRT'
     return new BackendError('BACKEND_UNAVAILABLE', {
-      message: `The library ${what} cannot be loaded (tried ${tried.join(', ')}): ${error.reason ?? messageOf(error)}.`,
+      message: `${what} cannot be loaded (tried ${tried.join(', ')}): ${error.reason ?? messageOf(error)}.`,
       remedy: `Install TensorRT 10 or 11, put its folder into LD_LIBRARY_PATH, or name the file in ${knobOf(what)}.`,
       received: tried,
       details: { missing: what, tried },
@@ -83,7 +87,7 @@ const makers: Readonly<Record<string, (error: NativeError) => LowlatError>> = {
       cause: error,
     }),
   PARSE_FAILED: (error) => {
-    const errors = (error.errors ?? []) as readonly ParserError[]
+    const errors = error.errors?.filter((each) => typeof each !== 'string') ?? []
     return new ModelError('MODEL_UNSUPPORTED', {
       message: `TensorRT's parser refuses the model: ${describeParserErrors(errors) || messageOf(error)}.`,
       remedy: "Change the model (details.errors names every node), bring a plugin for it, or use the backend 'cpu'.",
@@ -128,7 +132,7 @@ const makers: Readonly<Record<string, (error: NativeError) => LowlatError>> = {
     }),
   PLUGIN_FAILED: (error) =>
     new ConfigError('CONFIG_INVALID', {
-      message: `TensorRT cannot load the plugins of '${error.library}': ${error.reason ?? lastWords(error)}.`,
+      message: `TensorRT cannot load the plugins of '${error.library}': ${lastWords(error)}.`,
       remedy: 'Check the path, and that the library was built for this major version of TensorRT.',
       received: error.library,
       cause: error,
@@ -147,6 +151,38 @@ const makers: Readonly<Record<string, (error: NativeError) => LowlatError>> = {
       details: { call: error.call, errors: error.errors ?? [], log: error.log ?? [] },
       cause: error,
     }),
+  FILE_UNREADABLE: (error) =>
+    new ModelError('MODEL_NOT_FOUND', {
+      message: `${withoutFullStop(messageOf(error))}.`,
+      remedy: 'Check the path and the permissions.',
+      received: error.path,
+      cause: error,
+    }),
+  CUDA_FAILED: (error) =>
+    new BackendError('RUN_FAILED', {
+      message: `${withoutFullStop(messageOf(error))}.`,
+      remedy: 'Check the GPU with nvidia-smi; if it persists, report it with what was run.',
+      details: { call: error.call, result: error.result },
+      cause: error,
+    }),
+  INVALID_ARGUMENT: (error) =>
+    new InputError('INVALID_ARGUMENT', {
+      message: `${withoutFullStop(messageOf(error))}.`,
+      remedy: 'Check what was passed.',
+      cause: error,
+    }),
+  IN_USE: (error) =>
+    new BackendError('RUN_FAILED', {
+      message: `${withoutFullStop(messageOf(error))}.`,
+      remedy: 'Await the dispose() of what belongs to it.',
+      cause: error,
+    }),
+  BUSY: (error) =>
+    new BackendError('RUN_FAILED', {
+      message: `${withoutFullStop(messageOf(error))}, so that ${error.call} has to wait.`,
+      remedy: 'Await one call before the next one.',
+      cause: error,
+    }),
   DISPOSED: (error) =>
     new DisposedError({
       message: `${messageOf(error)}.`,
@@ -156,8 +192,8 @@ const makers: Readonly<Record<string, (error: NativeError) => LowlatError>> = {
 }
 
 function knobOf(library: string): string {
-  if (library.includes('nvonnxparser')) return 'LOWLAT_NVONNXPARSER_LIB'
-  return library.includes('plugin') ? 'LOWLAT_NVINFER_PLUGIN_LIB' : 'LOWLAT_NVINFER_LIB'
+  if (/parser/i.test(library)) return 'LOWLAT_NVONNXPARSER_LIB'
+  return /plugin/i.test(library) ? 'LOWLAT_NVINFER_PLUGIN_LIB' : 'LOWLAT_NVINFER_LIB'
 }
 
 const SHOWN_ERRORS = 3
@@ -173,7 +209,7 @@ function describeParserErrors(errors: readonly ParserError[]): string {
 
 /** The worst that was said last: TensorRT's calls themselves say only that they failed. */
 function lastWords(error: NativeError): string {
-  const recorded = error.errors?.filter((each): each is string => typeof each === 'string').at(-1)
+  const recorded = error.errors?.filter((each) => typeof each === 'string').at(-1)
   const logged = error.log?.findLast(({ severity }) => severity === 'error' || severity === 'internal-error')
   return withoutFullStop(recorded ?? logged?.message ?? messageOf(error))
 }

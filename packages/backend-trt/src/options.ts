@@ -10,7 +10,7 @@ import {
   type Rule,
   type RulesFor,
 } from '@lowlat/core'
-import type { BuildEvent, LogMessage } from './native.ts'
+import type { BuildEvent, LogMessage, Severity } from './native.ts'
 
 /** Sizes of one axis: smallest, most frequent, largest. */
 export interface AxisRange {
@@ -107,6 +107,8 @@ export interface TrtOptions {
 
   /** Told how a build goes on, with the builder's log. What it throws ends the build. */
   readonly onBuild?: ((event: BuildEvent) => void) | undefined
+  /** What is less severe is not told. Default 'warning'. */
+  readonly logSeverity: Severity
   /** Told what TensorRT logs while an engine is loaded and runs. */
   readonly onLog?: ((message: LogMessage) => void) | undefined
 }
@@ -181,6 +183,7 @@ const rules: RulesFor<TrtOptions> = {
   graphs: integerRule(0, 65_536),
   sharedMemory: booleanRule,
   persistentCacheBytes: integerRule(0),
+  logSeverity: oneOf('internal-error', 'error', 'warning', 'info', 'verbose'),
   onBuild: functionRule,
   onLog: functionRule,
 }
@@ -206,6 +209,7 @@ const defaults = {
   graphs: 16,
   sharedMemory: false,
   persistentCacheBytes: 0,
+  logSeverity: 'warning',
 } as const satisfies Partial<TrtOptions>
 
 /** Flags that let TensorRT choose types, against what a strongly typed network is. */
@@ -230,6 +234,7 @@ export function parseTrtOptions(options: Readonly<Record<string, unknown>>): Trt
 
 /** What a plan depends on among the options; JSON. */
 export function plannedOptions(options: TrtOptions): Readonly<Record<string, unknown>> {
-  const { device, timingCache, graphs, sharedMemory, persistentCacheBytes, onBuild, onLog, ...planned } = options
+  const { device, timingCache, graphs, sharedMemory, persistentCacheBytes, logSeverity, onBuild, onLog, ...planned } =
+    options
   return planned
 }

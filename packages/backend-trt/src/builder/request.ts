@@ -26,6 +26,7 @@ export function requestFrom(
     ...(auxStreams !== undefined && { maxAuxStreams: auxStreams }),
     ...(timingIterations !== undefined && { avgTimingIterations: timingIterations }),
     ...(options.hardwareCompatibility !== 'none' && { hardwareCompatibility: enumName(options.hardwareCompatibility) }),
+    logSeverity: options.logSeverity,
     profilingVerbosity: enumName(options.profilingVerbosity),
     previewFeatures: options.previewFeatures,
     ...(tacticSources && { tacticSources }),

@@ -6,7 +6,7 @@ import { PlanCache } from '@lowlat/core'
 const DIGEST_BYTES = 32
 
 /** What measured times hold for. */
-export interface TimingFacts {
+interface TimingFacts {
   readonly tensorRt: string
   readonly device: string
   readonly computeCapability: number

@@ -14,14 +14,15 @@ export interface AllocatedOutput {
   /** Of device memory. */
   readonly address: number
   readonly sizeBytes: number
-  readonly shape: number[]
+  /** Null until a run has told it. */
+  readonly shape: number[] | null
 }
 
 /**
  * IExecutionContext: the state of one run at a time. Profile first, then shapes, addresses, and `enqueue`. Every call
  * throws BackendError RUN_FAILED with TensorRT's log for what it refuses; a context has to be disposed.
  */
-export class TensorRtContext implements Disposable {
+export class TensorRtContext implements AsyncDisposable {
   readonly #context: NativeContext
 
   constructor(context: NativeContext) {
@@ -31,6 +32,11 @@ export class TensorRtContext implements Disposable {
   /** Takes effect in the order of the stream; shapes and addresses have to be set again. */
   setProfile(index: number, stream: CudaStream): void {
     calling(() => this.#context.setProfile(index, stream.handle))
+  }
+
+  /** As {@link setProfile}, in a thread of the addon: it may take milliseconds. */
+  setProfileInThread(index: number, stream: CudaStream): Promise<void> {
+    return awaiting(() => this.#context.setProfileInThread(index, stream.handle))
   }
 
   /** @throws BackendError RUN_FAILED for a shape outside of the profile. */
@@ -123,12 +129,17 @@ export class TensorRtContext implements Disposable {
     return calling(() => this.#context.reportProfile())
   }
 
-  /** To be called when nothing of it runs any more. Safe to call again. */
-  dispose(): void {
-    calling(() => this.#context.dispose())
+  /** What IEngineInspector says about the engine, with what this context has chosen. */
+  inspect(format: 'json' | 'oneline' = 'json'): string {
+    return calling(() => this.#context.inspect(format))
   }
 
-  [Symbol.dispose](): void {
-    this.dispose()
+  /** To be called when nothing of it runs on the device any more. Resolves once it is gone. Safe to call again. */
+  dispose(): Promise<void> {
+    return awaiting(() => this.#context.dispose())
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.dispose()
   }
 }

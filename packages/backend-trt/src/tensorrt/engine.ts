@@ -4,7 +4,7 @@ import { TensorRtContext } from './context.ts'
 import { type EngineLayers, layersFromJson } from './layers.ts'
 
 /** ICudaEngine: what a plan becomes on a device. It has to be disposed, after its contexts. */
-export class TensorRtEngine implements Disposable {
+export class TensorRtEngine implements AsyncDisposable {
   readonly tensors: readonly TensorDescription[]
   readonly #engine: NativeEngine
 
@@ -39,9 +39,19 @@ export class TensorRtEngine implements Disposable {
     return calling(() => this.#engine.hardwareCompatibility)
   }
 
+  /** How much its inspector tells: 'DETAILED'. */
+  get profilingVerbosity(): string {
+    return calling(() => this.#engine.profilingVerbosity)
+  }
+
   /** The shapes of an input that a profile takes. @throws BackendError RUN_FAILED for what is no input or profile. */
   profileShape(tensor: string, profile: number): { min: number[]; opt: number[]; max: number[] } {
     return calling(() => this.#engine.profileShape(tensor, profile))
+  }
+
+  /** As {@link profileShape}, for the values of an input that is a shape. */
+  profileValues(tensor: string, profile: number): { min: number[]; opt: number[]; max: number[] } {
+    return calling(() => this.#engine.profileValues(tensor, profile))
   }
 
   /** Device memory of one context, for a profile, or for whichever needs most. */
@@ -61,7 +71,7 @@ export class TensorRtEngine implements Disposable {
 
   /** What IEngineInspector says, typed. How much that is was chosen by `profilingVerbosity` when it was built. */
   layers(): EngineLayers {
-    return layersFromJson(calling(() => this.#engine.inspect('json')))
+    return layersFromJson(this.inspect('json'))
   }
 
   /** What IEngineInspector says, as it says it. */
@@ -74,7 +84,7 @@ export class TensorRtEngine implements Disposable {
     return calling(() => this.#engine.inspectLayer(index, format))
   }
 
-  /** The plan again, made in the engine's thread; for example without weights: serialize(['EXCLUDE_WEIGHTS']). */
+  /** The plan again, made in a thread of the addon; for example without weights: serialize(['EXCLUDE_WEIGHTS']). */
   serialize(flags: readonly string[] = []): Promise<Uint8Array> {
     return awaiting(() => this.#engine.serialize(flags))
   }
@@ -92,12 +102,12 @@ export class TensorRtEngine implements Disposable {
     return new TensorRtContext(await awaiting(() => this.#engine.createContext({ memory })))
   }
 
-  /** Safe to call again. @throws BackendError while it has contexts. */
-  dispose(): void {
-    calling(() => this.#engine.dispose())
+  /** Resolves once it is gone. Safe to call again. @throws (as rejection) BackendError while it has contexts. */
+  dispose(): Promise<void> {
+    return awaiting(() => this.#engine.dispose())
   }
 
-  [Symbol.dispose](): void {
-    this.dispose()
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.dispose()
   }
 }

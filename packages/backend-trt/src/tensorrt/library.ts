@@ -1,4 +1,4 @@
-import { AbortError, DisposedError } from '@lowlat/core'
+import { AbortError, DisposedError, throwIfAborted, workAborted } from '@lowlat/core'
 import type { CudaContext } from '@lowlat/cuda-driver'
 import type {
   BuildEvent,
@@ -7,6 +7,7 @@ import type {
   LogMessage,
   ModelBytes,
   NativeLibrary,
+  Severity,
   SupportReport,
 } from '../native.ts'
 import { awaiting, calling } from '../native-error.ts'
@@ -26,7 +27,11 @@ export interface DeserializeOptions {
   /** Lets the plan bring code for the host, as version-compatible plans do: only for plans that are trusted. */
   readonly hostCodeAllowed?: boolean
   readonly onLog?: ((message: LogMessage) => void) | undefined
+  readonly logSeverity?: Severity
 }
+
+/** What errors say was aborted. */
+const WORK = 'Building the engine'
 
 /**
  * TensorRT, opened: IBuilder, INetworkDefinition, IBuilderConfig, the ONNX parser and IRuntime behind three calls, each on
@@ -58,7 +63,7 @@ export class TensorRt {
 
   /** Of the ONNX parser, as it numbers itself; undefined until it was needed. */
   get parserVersion(): number | undefined {
-    return this.#library.parserVersion
+    return calling(() => this.#open.parserVersion)
   }
 
   get closed(): boolean {
@@ -87,7 +92,7 @@ export class TensorRt {
    */
   async build(model: ModelBytes, options: BuildOptions): Promise<BuildResult> {
     const { cuda, signal, onEvent, ...rest } = options
-    if (signal?.aborted) throw aborted(signal)
+    throwIfAborted(signal, WORK)
     const request: BuildRequest = { ...usual, ...rest, model, cudaContext: cuda.handle }
     let listenerFailed: { readonly error: unknown } | undefined
     const job = calling(() =>
@@ -109,7 +114,7 @@ export class TensorRt {
       return result
     } catch (error) {
       if (listenerFailed) throw listenerFailed.error
-      if (signal?.aborted && error instanceof AbortError) throw aborted(signal)
+      if (signal?.aborted && error instanceof AbortError) throw workAborted(signal, WORK)
       throw error
     } finally {
       signal?.removeEventListener('abort', cancel)
@@ -122,11 +127,9 @@ export class TensorRt {
    */
   async deserialize(
     plan: Uint8Array | { readonly path: string },
-    { cuda, hostCodeAllowed = false, onLog = () => {} }: DeserializeOptions,
+    { cuda, onLog = () => {}, ...rest }: DeserializeOptions,
   ): Promise<TensorRtEngine> {
-    const engine = await awaiting(() =>
-      this.#open.deserialize(plan, { cudaContext: cuda.handle, hostCodeAllowed, onLog }),
-    )
+    const engine = await awaiting(() => this.#open.deserialize(plan, { ...rest, cudaContext: cuda.handle, onLog }))
     return new TensorRtEngine(engine)
   }
 
@@ -153,11 +156,3 @@ const usual = {
   useTimingCache: false,
   pluginLibraries: [],
 } as const satisfies Partial<BuildRequest>
-
-function aborted(signal: AbortSignal): AbortError {
-  return new AbortError({
-    message: 'Building the engine was aborted by its signal.',
-    remedy: 'Nothing to mend: the caller asked for it.',
-    cause: signal.reason,
-  })
-}

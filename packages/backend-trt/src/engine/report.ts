@@ -1,0 +1,55 @@
+import type { EngineReport, LayerReport } from '@lowlat/core'
+import type { EngineLayer } from '../tensorrt/layers.ts'
+import type { TrtEngine } from './engine.ts'
+
+interface Counts {
+  readonly layers: readonly EngineLayer[]
+  /** Of each context. */
+  readonly graphs: readonly number[]
+  /** Of each profile. */
+  readonly runs: readonly number[]
+  readonly noCaptures: string | undefined
+}
+
+export function reportOf(engine: TrtEngine, { layers, graphs, runs, noCaptures }: Counts): EngineReport {
+  const { native, tensorRt, cuda, metadata, contextBytes, initialSizes, sharedScratch } = engine
+  const { name, computeCapability } = cuda.device
+  return {
+    backend: 'trt',
+    properties: {
+      device: name,
+      computeCapability: computeCapability / 10,
+      tensorRt: tensorRt.version,
+      library: tensorRt.path,
+      precision: metadata.precision,
+      stronglyTyped: metadata.stronglyTyped,
+      planBytes: metadata.planBytes,
+      hardwareCompatibility: native.hardwareCompatibility,
+      refittable: native.refittable,
+      auxStreams: native.auxStreams,
+      profiles: native.profileCount,
+      runsOfProfiles: [...runs],
+      /** CUDA graphs that are ready, of each context. */
+      graphs,
+      ...(noCaptures !== undefined && { noGraphs: noCaptures }),
+      memory: {
+        /** What TensorRT works in: of each context, or of all where it is shared. */
+        contextBytes,
+        shared: sharedScratch !== undefined,
+        tensorsBytes: initialSizes.stagingBytes,
+        pinnedBytes: initialSizes.stagingBytes,
+        device: cuda.memoryInfo(),
+      },
+    },
+    layers: layers.map(layerReport),
+  }
+}
+
+function layerReport({ name, type, precision, tactic }: EngineLayer): LayerReport {
+  return {
+    name,
+    operator: type ?? '',
+    ...(precision !== undefined && { precision }),
+    ...(tactic !== undefined && { tactic }),
+  }
+}

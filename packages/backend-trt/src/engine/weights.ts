@@ -1,0 +1,39 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { isLowlatError, ModelError, stampOf } from '@lowlat/core'
+import { readSource } from '../builder/source.ts'
+import type { PlanMetadata } from '../plan-facts.ts'
+import type { TensorRtEngine } from '../tensorrt/engine.ts'
+
+/**
+ * Brings the weights of a stripped plan from the model that it was made of.
+ * @throws ModelError PLAN_STALE where that model is gone, has changed, or lacks weights.
+ */
+export async function restoreWeights(engine: TensorRtEngine, metadata: PlanMetadata): Promise<void> {
+  const { weightsFrom, precision, stronglyTyped } = metadata
+  if (!weightsFrom) return
+  const { path } = weightsFrom
+  const now = await stampOf(path).catch((cause: unknown) => {
+    throw isLowlatError(cause, 'MODEL_NOT_FOUND') ? stale(path, 'is gone', cause) : cause
+  })
+  if (now.sizeBytes !== weightsFrom.sizeBytes || now.modifiedNs !== weightsFrom.modifiedNs)
+    throw stale(path, 'has changed')
+  const folder = await mkdtemp(join(tmpdir(), 'lowlat-trt-'))
+  try {
+    const { model } = await readSource({ kind: 'file', path }, { precision, stronglyTyped, folder })
+    const { missing } = await engine.refit(model)
+    if (missing.length > 0) throw stale(path, `lacks the weights ${missing.slice(0, 5).join(', ')}`)
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+}
+
+function stale(path: string, what: string, cause?: unknown): ModelError {
+  return new ModelError('PLAN_STALE', {
+    message: `The plan has no weights of its own, and the model '${path}', where they come from, ${what}.`,
+    remedy: 'Compile the model again, or leave out stripPlan.',
+    received: path,
+    cause,
+  })
+}
