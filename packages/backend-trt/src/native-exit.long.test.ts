@@ -1,0 +1,3 @@
+import { testExits } from './testing/native-exits.ts'
+
+testExits(100)
