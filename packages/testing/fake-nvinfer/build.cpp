@@ -149,7 +149,9 @@ void choose_tactics(Builder& builder, BuilderConfig& config, const char* parent,
     for (const uint64_t key : missing) config.cache->timings.times[key] = 0.01f;
 }
 
+/** Only version-compatible plans hold plugin libraries. */
 void read_plugins(Builder& builder, const BuilderConfig& config, Plan& plan) {
+  if (!plan.version_compatible) return;
   for (const std::string& path : config.plugins) {
     std::ifstream file(path, std::ios::binary);
     if (!file) refuse(builder, ErrorCode::invalid_argument, "the plugin library " + path + " cannot be read");

@@ -155,6 +155,47 @@ void slice(const Layer& layer, const Views& in, const Views& out) {
   gather_strided(in[0], out[0], offset, strides);
 }
 
+/** Before and behind each dimension, from the attribute or since opset 11 from the second input. */
+std::vector<int64_t> pads_of(const Layer& layer, const Operands& in) {
+  const std::vector<int64_t> pads = in.size() > 1 && in[1].exists() ? integers_of(in[1], "pads") : layer.numbers("pads", {});
+  if (pads.size() != 2 * in[0].shape.size()) throw std::runtime_error("Pad needs two sizes for each dimension");
+  return pads;
+}
+
+std::vector<Shape> pad_shapes(const Layer& layer, const Operands& in) {
+  const std::vector<int64_t> pads = pads_of(layer, in);
+  Shape shape = in[0].shape;
+  for (size_t d = 0; d < shape.size(); d++) shape[d] += pads[d] + pads[d + shape.size()];
+  return {shape};
+}
+
+std::vector<DataType> pad_type(const Layer& layer, const std::vector<DataType>& types) {
+  if (layer.text("mode", "constant") != "constant") throw OperatorError(ParserCode::unsupported_attribute, "Pad can only be constant");
+  return {types[0]};
+}
+
+void pad(const Layer& layer, const Views& in, const Views& out) {
+  std::vector<std::string> bytes;
+  const std::vector<int64_t> pads = pads_of(layer, operands_of(in, bytes));
+  const size_t rank = out[0].shape.size(), size = bytes_of(out[0].type);
+  const std::vector<int64_t> strides = strides_of(in[0].shape);
+  const std::string zero(size, 0);
+  const char* value = in.size() > 2 && in[2].exists() ? static_cast<const char*>(in[2].data) : zero.data();
+  std::vector<int64_t> index(rank);
+  for (int64_t i = 0; i < out[0].count(); i++) {
+    int64_t at = 0;
+    bool inside = true;
+    for (size_t d = 0; d < rank; d++) {
+      const int64_t from = index[d] - pads[d];
+      inside = inside && from >= 0 && from < in[0].shape[d];
+      at += from * strides[d];
+    }
+    const char* source = inside ? static_cast<const char*>(in[0].data) + at * static_cast<int64_t>(size) : value;
+    std::memcpy(static_cast<char*>(out[0].data) + i * static_cast<int64_t>(size), source, size);
+    for (size_t d = rank; d-- > 0 && ++index[d] == out[0].shape[d];) index[d] = 0;
+  }
+}
+
 std::vector<Shape> concat_shapes(const Layer& layer, const Operands& in) {
   Shape shape = in[0].shape;
   const size_t axis = axis_of(layer.number("axis", 0), shape.size());
@@ -252,6 +293,7 @@ const RegisteredOperator operators[] = {
     {{"Slice"},
      {"SLICE", first_type,
       [](const Layer& layer, const Operands& in) -> std::vector<Shape> { return {slice_of(layer, in).shape}; }, slice, {1, 2, 3, 4}}},
+    {{"Pad"}, {"SLICE", pad_type, pad_shapes, pad, {1}}},
     {{"Concat"}, {"CONCATENATION", first_type, concat_shapes, concat, {}}},
     {{"Gather"}, with_inputs(2, {"GATHER", first_type, gather_shapes, gather, {}})},
     {{"Shape"}, {"SHAPE", int64_type, shape_shapes, shape, {}}},

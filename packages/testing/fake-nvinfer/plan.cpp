@@ -56,8 +56,6 @@ std::string mismatch(const Plan& plan, bool host_code_allowed) {
     return "the plan was made by version " + text_of_version(plan.version) + " and this is " + version_text() + ": build it again";
   if (plan.version_compatible && !host_code_allowed)
     return "a version-compatible plan holds host code, which the runtime has not been allowed to load";
-  if (!plan.plugins.empty() && !host_code_allowed)
-    return "the plan holds plugin libraries, which the runtime has not been allowed to load";
   if (!plan.hardware && plan.gpu != gpu_name())
     return "the plan was made for an incompatible device, " + plan.gpu + ", and this is " + gpu_name() + ": build it again";
   return "";

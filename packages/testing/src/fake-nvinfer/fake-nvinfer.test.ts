@@ -4,7 +4,7 @@ import { denseModel, smallModel, sumModel, unknownOperatorModel } from '../contr
 import { simulatorUnavailable } from '../cuda-sim/compiler.ts'
 import { testsOnGpu } from '../cuda-sim/hardware.ts'
 import { nvinferErrors } from './control.ts'
-import { type BuildEvent, NvinferHarness, type Profiles } from './harness.ts'
+import { type BuildEvent, NvinferHarness, type Profiles, pluginLibrary } from './harness.ts'
 
 const reason = testsOnGpu() ? 'tests the stand-in, not TensorRT' : simulatorUnavailable()
 
@@ -293,6 +293,66 @@ describe.skipIf(reason).each(['10.0.0', '10.8.0', '10.16.0', '11.0.0', '11.1.0']
       expect((await failure(trt.build(sumModel(), { profiles: sumProfiles, flags: ['FP16'] }))).code).toBe(
         'FLAG_UNSUPPORTED',
       )
+    })
+
+    test('reads values that decide about shapes from the host', async () => {
+      const model = smallModel({
+        inputs: [
+          { name: 'x', dtype: 'float32', shape: ['n'] },
+          { name: 'sizes', dtype: 'int64', shape: [2] },
+        ],
+        outputs: [{ name: 'y', dtype: 'float32', shape: ['rows', 'columns'] }],
+        nodes: [['Reshape', ['x', 'sizes'], ['y']]],
+      })
+      const profile = {
+        x: { min: [1], opt: [4], max: [16] },
+        sizes: { min: [1, 1], opt: [2, 2], max: [4, 4], values: true },
+      }
+      expect((await failure(trt.build(model, { profiles: [{ x: profile.x }] }))).text).toMatch(/sizes.*no shape values/)
+      const engine = await trt.engine(model, { profiles: [profile] })
+      expect(engine.tensors.filter((tensor) => tensor.isShapeTensor).map(({ name }) => name)).toEqual(['sizes'])
+      const context = await engine.createContext({ memory: 'own' })
+      context.setInputShape('x', [6])
+      expect(context.inferShapes()).toEqual(['sizes'])
+      const pinned = trt.made('cuMemHostAlloc', ['size_t', 'uint'], 16, 0)
+      const setSizes = (...sizes: bigint[]) =>
+        trt.cuda('cuMemcpyHtoD_v2', ['uint64', 'void *', 'size_t'], pinned, BigInt64Array.from(sizes), 16)
+      setSizes(2n, 3n)
+      context.setAddress('sizes', pinned)
+      expect(context.shapeOf('y')).toEqual([2, 3])
+      setSizes(3n, -1n)
+      expect(context.shapeOf('y')).toEqual([3, 2])
+      await context.dispose()
+      await engine.dispose()
+    })
+
+    test('runs operators of plugin libraries', async () => {
+      const model = smallModel({
+        inputs: [{ name: 'x', dtype: 'float32', shape: [2] }],
+        outputs: [{ name: 'y', dtype: 'float32', shape: [2] }],
+        nodes: [['TwiceAsPlugin', ['x'], ['y']]],
+      })
+      const path = await pluginLibrary()
+      expect(() => trt.library.loadPluginLibrary(`${path}.missing`)).toThrow(/missing/)
+      trt.library.loadPluginLibrary(path)
+      await (await trt.engine(model, { pluginLibraries: [path] })).dispose()
+      const { plan } = await trt.build(model, { pluginLibraries: [path], flags: ['VERSION_COMPATIBLE'] })
+      expect((await failure(trt.load(plan))).text).toMatch(/not been allowed to load/)
+      const engine = await trt.load(plan, { hostCodeAllowed: true })
+      const y = floats(0, 0)
+      await trt.run(engine, { x: { shape: [2], data: floats(3, 4) } }, { y })
+      expect(y).toEqual(floats(6, 8))
+      await engine.dispose()
+    })
+
+    test.each([
+      ['0', 'slot 0 (Builder has no method there) is not implemented'],
+      ['Builder.setGpuAllocator', '(Builder.setGpuAllocator) is not implemented'],
+      ['destroyed', 'was called on an object that had been destroyed'],
+    ])('a caller of slot %s ends the process', async (slot, message) => {
+      const { signal, output } = await trt.trap(slot)
+      expect(signal).toBe('SIGABRT')
+      expect(output).toContain(message)
     })
 
     test('takes only symmetric INT8', async () => {

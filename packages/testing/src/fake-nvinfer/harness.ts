@@ -1,11 +1,13 @@
+import { execFile } from 'node:child_process'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import koffi, { type LibraryHandle } from 'koffi'
 import { buildSimulator } from '../cuda-sim/build.ts'
 import { SimulatorControl } from '../cuda-sim/control.ts'
+import { link } from '../cuda-sim/link.ts'
 import { isSanitized } from '../cuda-sim/sanitized.ts'
 import { packageFolder } from '../package-folder.ts'
-import { type BuiltFakeNvinfer, buildFakeNvinfer, type FakeNvinferOptions } from './build.ts'
+import { type BuiltFakeNvinfer, buildFakeNvinfer, type FakeNvinferOptions, fakeNvinferCompilation } from './build.ts'
 import { FakeNvinferControl } from './control.ts'
 
 type Range = { min: number[]; opt: number[]; max: number[]; values?: boolean }
@@ -72,12 +74,23 @@ async function addonPath(): Promise<string> {
   return buildAddon({ sanitize: isSanitized() })
 }
 
+/** A plugin library for the operator TwiceAsPlugin. */
+export async function pluginLibrary(): Promise<string> {
+  return link({
+    ...(await fakeNvinferCompilation(isSanitized())),
+    name: 'twice-plugin',
+    sources: [join(packageFolder, 'fake-nvinfer/fixtures/twice_plugin.cpp')],
+    libraries: [],
+  })
+}
+
 /** The stand-in as one version, driven by the addon on the simulated GPU. */
 export class NvinferHarness {
   readonly control: FakeNvinferControl
   readonly simulator: SimulatorControl
   readonly library: Library
   readonly #driver: LibraryHandle
+  readonly #nvinferPath: string
   #context = 0
   stream = 0
 
@@ -93,6 +106,7 @@ export class NvinferHarness {
     this.control = new FakeNvinferControl(built.nvinferPath)
     this.simulator = new SimulatorControl(driverPath)
     this.#driver = koffi.load(driverPath)
+    this.#nvinferPath = built.nvinferPath
     this.library = addon.open({
       nvinfer: [built.nvinferPath],
       onnxParser: [built.onnxParserPath],
@@ -133,6 +147,18 @@ export class NvinferHarness {
     this.cuda('cuStreamSynchronize', ['uint64'], this.stream)
     this.cuda('cuMemcpyDtoH_v2', ['void *', 'uint64', 'size_t'], array, address, array.byteLength)
     return array
+  }
+
+  /** How a process of its own ends that calls a slot of a builder. */
+  trap(slot: string): Promise<{ signal: NodeJS.Signals | null; output: string }> {
+    const { major, minor, patch } = this.library.version
+    const args = [this.#nvinferPath, String(major * 10000 + minor * 100 + patch), slot]
+    const script = join(packageFolder, 'src/fake-nvinfer/call-slot.ts')
+    return new Promise((resolve) => {
+      execFile(process.execPath, ['--import', 'tsx', script, ...args], (error, stdout, stderr) =>
+        resolve({ signal: (error?.signal as NodeJS.Signals) ?? null, output: stdout + stderr }),
+      )
+    })
   }
 
   job(model: Uint8Array, options: { profiles?: Profiles; [key: string]: unknown } = {}, events: BuildEvent[] = []) {
