@@ -239,6 +239,85 @@ describe.skipIf(addonUntestable).each(suites)('the addon over TensorRT $major $v
     for (const part of [...memory, stream]) part.dispose()
   })
 
+  it('allocates outputs whose size depends on data', async () => {
+    const info = (name: string, dtype: 'float32' | 'int64', shape: (string | number)[]) => ({ name, dtype, shape })
+    const model = smallModel({
+      inputs: [info('x', 'float32', [8])],
+      outputs: [info('y', 'int64', [1, 'found'])],
+      nodes: [['NonZero', ['x'], ['y']]],
+    })
+    const engine = await bench.engine(model)
+    const context = await engine.createContext({ memory: 'own' })
+    const stream = bench.cuda.createStream()
+    const input = bench.cuda.allocate(32)
+    input.write(new Uint8Array(Float32Array.of(0, 1, 0, 0, 2, 3, 0, 0).buffer))
+    context.setAddress('x', input.address)
+    context.allocateOutput('y')
+    expect(await errorOf(() => context.allocated('y'))).toMatchObject({ code: 'REFUSED' })
+    context.enqueue(stream.handle)
+    stream.synchronize()
+    const { address, sizeBytes, shape } = context.allocated('y')
+    expect(shape).toEqual([1, 3])
+    expect(sizeBytes).toBeGreaterThanOrEqual(24)
+    const copy = bench.cuda.allocate(24)
+    stream.copyOnDevice(copy.address, address, 24)
+    stream.synchronize()
+    expect([...new BigInt64Array(copy.read().slice().buffer)]).toEqual([1n, 4n, 5n])
+    expect(await errorOf(() => context.allocated('x'))).toMatchObject({ code: 'INVALID_ARGUMENT' })
+    const before = bench.cuda.memoryInfo().freeBytes
+    await context.dispose()
+    expect(bench.cuda.memoryInfo().freeBytes).toBeGreaterThan(before)
+    await engine.dispose()
+    for (const part of [input, copy, stream]) part.dispose()
+  })
+
+  it('works in memory that it is given, and takes the settings of a context', async () => {
+    const engine = await bench.engine(sumModel(), { profiles })
+    const context = await engine.createContext({ memory: 'user' })
+    for (const name of ['a', 'b']) context.setInputShape(name, [2, 4])
+    expect(context.stridesOf('a')).toEqual([4, 1])
+    expect(context.maxOutputBytes('sum')).toBeGreaterThanOrEqual(32)
+    const memory = bench.cuda.allocate(Math.max(context.memoryForShapes(), engine.deviceMemoryBytes(), 256))
+    context.setDeviceMemory(memory.address, memory.sizeBytes)
+    context.setAuxStreams([])
+    expect(await errorOf(() => context.setAuxStreams([0]))).toMatchObject({ code: 'INVALID_ARGUMENT' })
+    context.setPersistentCacheLimit(0)
+    const event = bench.cuda.createEvent(false)
+    context.setInputConsumedEvent(event.handle)
+    context.setNvtxVerbosity('NONE')
+    await runSum(context, 2, false)
+    context.setInputConsumedEvent(0)
+    if (version === '10.0.0') {
+      const error = await errorOf(() => engine.weightStreaming())
+      expect(error).toMatchObject({ code: 'CALL_UNAVAILABLE', version: '10.0.0', since: '10.1.0' })
+    } else {
+      expect(engine.weightStreaming()).toMatchObject({ streamableBytes: expect.any(Number) })
+      expect(engine.profileValues('a', 0)).toEqual({ min: [], opt: [], max: [] })
+    }
+    await context.dispose()
+    await engine.dispose()
+    for (const part of [memory, event]) part.dispose()
+  })
+
+  it('tells which nodes the parser takes', async () => {
+    if (version === '10.0.0') {
+      const error = await errorOf(() => bench.library.supports({ bytes: sumModel() }))
+      return expect(error).toMatchObject({ code: 'CALL_UNAVAILABLE' })
+    }
+    const report = await bench.library.supports({ bytes: sumModel() })
+    expect(report).toMatchObject({ supported: true, subgraphs: [{ supported: true, nodes: [0, 1] }], errors: [] })
+    expect(bench.library.parserVersion).toEqual(expect.any(Number))
+    await nothingLeft()
+  })
+
+  it('says which plugin library does not load', async () => {
+    const library = join(folder, 'missing.so')
+    expect(await errorOf(() => bench.library.loadPluginLibrary(library))).toMatchObject({
+      code: 'PLUGIN_FAILED',
+      library,
+    })
+  })
+
   it('frees what JavaScript lost', async () => {
     setFlagsFromString('--expose-gc')
     const collect = runInNewContext('gc') as () => void
