@@ -89,21 +89,21 @@ void EventChannel::wake() {
   const std::shared_ptr<Instance> instance = instance_.lock();
   if (!instance) return;
   instance->mailbox().post([self = shared_from_this()](Napi::Env env) {
-    self->deliver(env, turn);
+    self->flush(env);
     const std::lock_guard<std::mutex> lock(self->mutex_);
     self->woken_ = !self->events_.empty();
     if (self->woken_) self->wake();
   });
 }
 
-void EventChannel::deliver(Napi::Env env, size_t most) {
+bool EventChannel::flush(Napi::Env env) {
   const std::shared_ptr<Instance> instance = instance_.lock();
-  if (!instance) return;
+  if (!instance) return false;
   std::deque<Event> events;
   size_t dropped = 0;
   {
     const std::lock_guard<std::mutex> lock(mutex_);
-    while (!events_.empty() && events.size() < most) {
+    while (!events_.empty() && events.size() < turn) {
       events.push_back(std::move(events_.front()));
       events_.pop_front();
     }
@@ -116,13 +116,13 @@ void EventChannel::deliver(Napi::Env env, size_t most) {
   }
   for (const Event& event : events) {
     const auto callback = instance->callbacks.find(callback_);
-    if (callback == instance->callbacks.end()) return;  // closed
+    if (callback == instance->callbacks.end()) return false;  // closed
     const Napi::HandleScope scope(env);
     call_out(env, [&] { callback->second.Call({to_object(env, event)}); });
   }
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return !events_.empty();
 }
-
-void EventChannel::flush(Napi::Env env) { deliver(env, full); }
 
 void EventChannel::close() {
   {

@@ -31,14 +31,13 @@ class EventChannel : public std::enable_shared_from_this<EventChannel> {
 
   /** From any thread. */
   void push(Event event) noexcept;
-  /** JavaScript's thread: delivers what is queued now. */
-  void flush(Napi::Env env);
+  /** JavaScript's thread: delivers some of what is queued. @returns whether more is. */
+  bool flush(Napi::Env env);
   /** JavaScript's thread: nothing is delivered from now on. */
   void close();
 
  private:
   EventChannel() = default;
-  void deliver(Napi::Env env, size_t most);
   void wake();
 
   std::weak_ptr<Instance> instance_;

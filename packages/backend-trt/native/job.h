@@ -24,10 +24,37 @@ inline Failure failure_of_exception() {
   }
 }
 
+/** How a job ended, on its way to its promise: a letter. */
+template <class Result>
+struct Delivery {
+  std::shared_ptr<Instance> instance;
+  uint64_t id;
+  std::shared_ptr<std::optional<Result>> result;
+  std::shared_ptr<std::optional<Failure>> failure;
+  std::function<Napi::Value(Napi::Env, Result&, Pending&)> deliver;
+
+  void operator()(Napi::Env env) const {
+    const Pending* open = instance->pending(id);
+    if (!open) return;
+    // A build's events come first, some each turn of the event loop. Those of an engine go on anyway.
+    if (open->events && open->events->flush(env) && !open->keeps_events) return instance->mailbox().post(*this);
+    instance->settle(id, [&](Pending& settled) {
+      if (settled.events && (*failure || !settled.keeps_events)) settled.events->close();
+      try {
+        if (*failure) throw **failure;
+        settled.deferred.Resolve(deliver(env, **result, settled));
+      } catch (const Napi::Error& error) {
+        settled.deferred.Reject(error.Value());
+      } catch (...) {
+        settled.deferred.Reject(to_error(env, failure_of_exception()).Value());
+      }
+    });
+  }
+};
+
 /**
- * Runs `work` in the worker, then `deliver` in JavaScript's thread with its result; the promise gets what that returns. Events that
- * were queued are delivered first. `work` and its result may be destroyed in either thread; `deliver` only uses what both may destroy.
- * @throws Failure DISPOSED where the worker has ended.
+ * Runs `work` in the worker, then `deliver` in JavaScript's thread with its result; the promise gets what that returns. `work` and its
+ * result may be destroyed in either thread; `deliver` only uses what both may destroy.
  */
 template <class Result>
 Napi::Promise start_job(Napi::Env env, const std::shared_ptr<Instance>& instance, Worker& worker, Pending pending,
@@ -35,43 +62,26 @@ Napi::Promise start_job(Napi::Env env, const std::shared_ptr<Instance>& instance
   const Napi::Promise promise = pending.deferred.Promise();
   const uint64_t id = instance->begin(std::move(pending));
   const auto task = [instance, id, work = std::move(work), deliver = std::move(deliver)] {
-    auto result = std::make_shared<std::optional<Result>>();
-    auto failure = std::make_shared<std::optional<Failure>>();
+    Delivery<Result> delivery{instance, id, std::make_shared<std::optional<Result>>(), std::make_shared<std::optional<Failure>>(), deliver};
     try {
       if (instance->closing()) throw Failure{"DISPOSED", "The environment is ending", {}};
-      result->emplace(work());
+      delivery.result->emplace(work());
     } catch (...) {
-      failure->emplace(failure_of_exception());
+      delivery.failure->emplace(failure_of_exception());
     }
-    instance->mailbox().post([instance, id, result, failure, deliver](Napi::Env env) {
-      if (Pending* open = instance->pending(id); open && open->events) open->events->flush(env);
-      instance->settle(id, [&](Pending& settled) {
-        if (settled.events && (*failure || !settled.keeps_events)) settled.events->close();
-        try {
-          if (*failure) throw **failure;
-          settled.deferred.Resolve(deliver(env, **result, settled));
-        } catch (const Napi::Error& error) {
-          settled.deferred.Reject(error.Value());
-        } catch (...) {
-          settled.deferred.Reject(to_error(env, failure_of_exception()).Value());
-        }
-      });
+    instance->mailbox().post(std::move(delivery));
+  };
+  const auto refuse = [&](const Failure& failure) {
+    instance->settle(id, [&](Pending& refused) {
+      if (refused.events) refused.events->close();
+      refused.deferred.Reject(to_error(env, failure).Value());
     });
   };
-  bool accepted = false;
   try {
-    accepted = worker.post(task);
+    if (!worker.post(task)) refuse({"DISPOSED", "The engine was disposed", {}});
   } catch (...) {
-    instance->settle(id, [](Pending& failed) {
-      if (failed.events) failed.events->close();
-    });
-    throw;
+    refuse(failure_of_exception());
   }
-  if (accepted) return promise;
-  instance->settle(id, [&](Pending& refused) {
-    if (refused.events) refused.events->close();
-    refused.deferred.Reject(to_error(env, Failure{"DISPOSED", "The engine was disposed", {}}).Value());
-  });
   return promise;
 }
 
