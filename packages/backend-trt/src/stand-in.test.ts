@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createSession, type Plan, type SessionOptions, Tensor } from '@lowlat/core'
@@ -204,6 +204,36 @@ describe.skipIf(reason).each([10, 11] as const)(
       await (await open(sumModel(), {}, { cache }))[Symbol.asyncDispose]()
       await (await open(sumModel(), {}, { cache }))[Symbol.asyncDispose]()
       expect(standIn.control.calls('Builder.buildSerializedNetwork')).toBe(builds + 1)
+    })
+
+    it('builds what the options ask for', async () => {
+      const path = join(folder, 'dense.onnx')
+      writeFileSync(path, denseModel(weights))
+      const run = async (trt: Record<string, unknown>) => {
+        const backendOptions = { trt: { timingCache: join(folder, 'times'), ...trt } }
+        await using session = await createSession(path, { backend: standIn.backend(), backendOptions, cache: false })
+        const { y } = await session.run({ x: row(3, 1) })
+        return { data: [...y!.toFloat32()], properties: session.inspect().properties }
+      }
+      const { data } = await run({})
+      expect((await run({ stripPlan: true })).data).toEqual(data)
+      expect(standIn.control.calls('OnnxParserRefitter.refitFromBytes')).toBe(1)
+      const options = {
+        hardwareCompatibility: 'ampere-plus',
+        refit: 'all',
+        auxStreams: 1,
+        optimizationLevel: 5,
+        workspaceMB: 64,
+      }
+      const { data: same, properties } = await run({ ...options, versionCompatible: true, persistentCacheBytes: 4096 })
+      expect(same).toEqual(data)
+      expect(properties).toMatchObject({ hardwareCompatibility: 'AMPERE_PLUS', refittable: true })
+      expect(standIn.control.calls('ExecutionContext.setPersistentCacheLimit')).toBeGreaterThan(0)
+      await expect(run({ builderFlags: ['NO_SUCH_FLAG'] })).rejects.toMatchObject({ code: 'CONFIG_INVALID' })
+      await expect(run({ plugins: ['/no/such/plugin.so'] })).rejects.toMatchObject({ code: 'CONFIG_INVALID' })
+      const loose = run({ stronglyTyped: false, builderFlags: ['BF16'] })
+      if (major === 10) expect((await loose).data).toEqual(data)
+      else await expect(loose).rejects.toMatchObject({ code: 'CONFIG_INVALID' })
     })
 
     it('is to be had call by call', async () => {
