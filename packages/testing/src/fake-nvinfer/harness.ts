@@ -35,7 +35,7 @@ interface BuildResult {
   readonly timingCache?: Uint8Array
   readonly timingCacheRefused: boolean
 }
-export interface Engine {
+interface Engine {
   readonly layers: number
   readonly profiles: number
   readonly auxStreams: number
@@ -47,7 +47,7 @@ export interface Engine {
   createContext(options: { memory: string }): Promise<Context>
   dispose(): Promise<void>
 }
-export interface Context {
+interface Context {
   setProfile(index: number, stream: number): void
   setInputShape(name: string, shape: readonly number[]): void
   inferShapes(): string[]
