@@ -97,6 +97,36 @@ describe.skipIf(reason).each([10, 11] as const)(
       }
     })
 
+    it('reads inputs that are shapes from host memory', async () => {
+      const model = smallModel({
+        inputs: [
+          { name: 'x', dtype: 'float32', shape: ['n'] },
+          { name: 'shape', dtype: 'int64', shape: [2] },
+        ],
+        outputs: [{ name: 'y', dtype: 'float32', shape: ['rows', 'columns'] }],
+        nodes: [['Reshape', ['x', 'shape'], ['y']]],
+      })
+      const shapeValues = { shape: { min: [1, 1], opt: [2, 4], max: [8, 8] } }
+      const defaultRange = { min: 1, opt: 8, max: 64 }
+      await using session = await open(model, { shapeValues, defaultRange }, { warmup: false })
+      const shapes = [
+        [2, 4],
+        [4, 2],
+        [8, 1],
+        [3, 2],
+        [2, 3],
+      ]
+      for (const shape of shapes) {
+        const x = Float32Array.from({ length: shape[0]! * shape[1]! }, (_, i) => i)
+        const feeds = {
+          x: new Tensor('float32', [x.length], x),
+          shape: new Tensor('int64', [2], BigInt64Array.from(shape, BigInt)),
+        }
+        const { y } = await session.run(feeds)
+        expect([y!.shape, y!.data]).toEqual([shape, x])
+      }
+    })
+
     it('shares device memory among contexts that take turns', async () => {
       await using session = await open(denseModel(weights), { sharedMemory: true }, { contexts: 3 })
       const results = await Promise.all(
