@@ -166,11 +166,11 @@ std::string build_plan(Builder& builder, Network& network, BuilderConfig& config
   if (network.builder != &builder || config.builder != &builder)
     refuse(builder, ErrorCode::invalid_argument, "the network or the configuration is another builder's");
   if (network.graph.outputs.empty()) refuse(builder, ErrorCode::invalid_argument, "the network has no output");
-  if (!is_alive(network.parser)) {
+  if (!network.parser) {
     note_violation("a network was built after the parser that owns its weights had been destroyed");
     refuse(builder, ErrorCode::internal, "the network's weights are gone");
   }
-  if (config.cache && !is_alive(config.cache)) {
+  if (config.cache.was_set() && !config.cache) {
     note_violation("a network was built after the configuration's timing cache had been destroyed");
     config.cache = nullptr;
   }

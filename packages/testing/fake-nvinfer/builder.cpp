@@ -8,11 +8,6 @@
 namespace fake_nvinfer {
 namespace {
 
-/** Counts what the builder made while it lives; the builder may have gone first. */
-void forget_child(Builder* builder) {
-  if (is_alive(builder)) builder->children--;
-}
-
 bool has_network_flag(uint32_t flags, const char* name) {
   const std::optional<int32_t> flag = enumerator("NetworkDefinitionCreationFlag", name);
   return flag && flags >> *flag & 1;
@@ -96,7 +91,10 @@ FAKE_METHOD(Builder, getMaxThreads, int32_t, (Builder & self)) { return self.max
 
 BuilderConfig::BuilderConfig() { reset(); }
 
-BuilderConfig::~BuilderConfig() { forget_child(builder); }
+/** The builder may have gone first. */
+BuilderConfig::~BuilderConfig() {
+  if (builder) builder->children--;
+}
 
 void BuilderConfig::reset() {
   flags = 1u << enumerator("BuilderFlag", "TF32").value_or(0);
@@ -251,8 +249,7 @@ FAKE_METHOD(BuilderConfig, setTimingCache, bool, (BuilderConfig & self, void* ha
   return true;
 }
 FAKE_METHOD(BuilderConfig, getTimingCache, void*, (BuilderConfig & self)) {
-  if (!self.cache) return nullptr;
-  return is_alive(self.cache) ? handle_of(*self.cache) : nullptr;
+  return self.cache ? handle_of(*self.cache) : nullptr;
 }
 
 FAKE_METHOD(TimingCache, serialize, void*, (TimingCache & self)) { return publish_bytes(write_timings(self.timings)); }

@@ -33,7 +33,7 @@ struct TimingCache : Body {
 
 struct BuilderConfig : Body {
   static constexpr Class type = Class::BuilderConfig;
-  Builder* builder = nullptr;
+  Weak<Builder> builder;
   uint32_t flags = 0;
   int32_t timing_iterations = 1, optimization_level = 3, hardware = 0, tiling = 0, max_aux_streams = -1, max_tactics = -1;
   int32_t capability = 0, platform = 0;
@@ -44,7 +44,7 @@ struct BuilderConfig : Body {
   std::map<int32_t, bool> preview_features;
   std::vector<ProfileRanges> profiles;
   /** Of the caller, who destroys it after the build; null: none. */
-  TimingCache* cache = nullptr;
+  Weak<TimingCache> cache;
   std::vector<std::string> plugins;
   void* progress = nullptr;
   void* profile_stream = nullptr;

@@ -14,7 +14,7 @@ Context::~Context() {
   if (count) cuda()->mem_free_host(count);
   for (const Event event : events) cuda()->event_destroy(event);
   for (const Stream stream : own_aux_streams) cuda()->stream_destroy(stream);
-  if (is_alive(engine)) engine->contexts--;
+  if (engine) engine->contexts--;
 }
 
 void* create_context(Engine& engine, Allocation allocation) {

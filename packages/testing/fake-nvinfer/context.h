@@ -13,7 +13,7 @@ namespace fake_nvinfer {
 
 struct Context : Body {
   static constexpr Class type = Class::ExecutionContext;
-  Engine* engine = nullptr;
+  Weak<Engine> engine;
   std::string name;
   Allocation allocation = Allocation::own;
   size_t profile = 0;

@@ -12,7 +12,7 @@ namespace fake_nvinfer {
 
 Engine::~Engine() {
   if (contexts) note_violation("an engine was destroyed before " + std::to_string(contexts) + " of its contexts");
-  if (is_alive(runtime)) runtime->engines--;
+  if (runtime) runtime->engines--;
 }
 
 std::shared_ptr<const Graph> Engine::current_graph() {

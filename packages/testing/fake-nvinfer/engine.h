@@ -31,7 +31,7 @@ struct Runtime : Body {
 
 struct Engine : Body {
   static constexpr Class type = Class::CudaEngine;
-  Runtime* runtime = nullptr;
+  Weak<Runtime> runtime;
   Plan plan;
   /** Replaced as a whole by a refit. */
   std::shared_ptr<const Graph> graph;
@@ -61,7 +61,7 @@ void* create_refitter(void* engine, void* logger);
 
 struct Refitter : Body {
   static constexpr Class type = Class::Refitter;
-  Engine* engine = nullptr;
+  Weak<Engine> engine;
   int32_t max_threads = 1;
   bool validates = true;
   /** Weights by name, until they are put into the engine. */

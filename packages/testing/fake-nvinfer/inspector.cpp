@@ -9,8 +9,8 @@ namespace {
 
 struct Inspector : Body {
   static constexpr Class type = Class::EngineInspector;
-  Engine* engine = nullptr;
-  Context* context = nullptr;
+  Weak<Engine> engine;
+  Weak<Context> context;
   /** Keeps what was given valid. */
   std::string text;
 };

@@ -26,7 +26,7 @@ int at(const std::vector<int>& tensors, int32_t index) {
 }  // namespace
 
 Network::~Network() {
-  if (is_alive(builder)) builder->children--;
+  if (builder) builder->children--;
   destroy_all(tensors);
   destroy_all(layers);
 }

@@ -24,12 +24,12 @@ struct NetworkLayer : Body {
 
 struct Network : Body {
   static constexpr Class type = Class::NetworkDefinition;
-  Builder* builder = nullptr;
+  Weak<Builder> builder;
   uint32_t flags = 0;
   bool strongly_typed = false;
   Graph graph;
   /** The parser that filled it: owns the weights, so that it has to live until the engine is built. */
-  Body* parser = nullptr;
+  Weak<Body> parser;
   std::vector<NetworkTensor*> tensors;
   std::vector<NetworkLayer*> layers;
   ~Network() override;

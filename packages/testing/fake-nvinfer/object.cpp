@@ -152,11 +152,8 @@ Object* object_of(Class type, const void* handle) {
   return object;
 }
 
-bool is_alive(const Body* body) {
-  const std::lock_guard<std::mutex> lock(objects().mutex);
-  for (const auto& [address, object] : objects().by_address)
-    if (body && object->body == body) return true;
-  return false;
+void end_destroyed(const Object* object) {
+  end_with(std::string("a ") + (object ? lowlat_trt::className(object->type) : "null object") + " that has been destroyed is needed");
 }
 
 bool enter(Method method, Body& body) {

@@ -53,9 +53,28 @@ struct Body {
 void* publish(Class type, Body* body);
 /** The object that a caller passed; ends the process where it is none of this class, or destroyed. */
 Object* object_of(Class type, const void* handle);
-bool is_alive(const Body* body);
+/** For whoever uses an object that has been destroyed: ends the process. */
+[[noreturn]] void end_destroyed(const Object* object);
 /** What the caller holds. */
 void* handle_of(const Body& body);
+
+/** Another object's body while that lives; null afterwards. */
+template <class T>
+class Weak {
+ public:
+  Weak() = default;
+  Weak(T* body) : object_(body ? body->object : nullptr) {}
+  operator T*() const { return object_ ? static_cast<T*>(object_->body) : nullptr; }
+  T* operator->() const {
+    if (!object_ || !object_->body) end_destroyed(object_);
+    return *this;
+  }
+  /** Was there one, alive or not? */
+  bool was_set() const { return object_; }
+
+ private:
+  Object* object_ = nullptr;
+};
 
 /** T has `static constexpr Class type`. */
 template <class T, class... Arguments>

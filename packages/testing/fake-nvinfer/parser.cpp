@@ -40,7 +40,7 @@ struct Subgraph {
 
 struct Parser : Body {
   static constexpr Class type = Class::OnnxParser;
-  Network* network = nullptr;
+  Weak<Network> network;
   uint32_t flags = 0;
   ErrorList errors;
   std::vector<Subgraph> subgraphs;
@@ -56,7 +56,7 @@ struct Parser : Body {
 
   bool parse(const void* bytes, size_t count, const char* path) {
     errors.clear();
-    if (network->parser) return fail({ParserCode::invalid_graph, "the network holds another model already", "", "", -1});
+    if (network->parser.was_set()) return fail({ParserCode::invalid_graph, "the network holds another model already", "", "", -1});
     std::string reason;
     const std::optional<onnx::Model> model = onnx::read_model(bytes, count, reason);
     if (!model) return fail({ParserCode::model_deserialize, reason, "", "", -1});
@@ -94,7 +94,7 @@ struct Parser : Body {
 
 struct ParserRefitter : Body {
   static constexpr Class type = Class::OnnxParserRefitter;
-  Refitter* refitter = nullptr;
+  Weak<Refitter> refitter;
   ErrorList errors;
 
   bool fail(ParserCode code, const std::string& description) {
