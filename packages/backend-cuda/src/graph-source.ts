@@ -1,5 +1,6 @@
 import { type FileStamp, ModelError, type ModelSource, type Precision, readModel } from '@lowlat/core'
 import {
+  checkInputRanks,
   decodeModel,
   describeModel,
   externalFiles,
@@ -24,7 +25,7 @@ export async function readGraph(source: ModelSource, precision: Precision): Prom
   const bytes = await readModel(source)
   const description = describeModel(bytes)
   checkPrecision(description, precision)
-  for (const value of description.inputs) if (value.unknownRank) throw unknownRank(value.name)
+  checkInputRanks(description)
   const model = decodeModel(bytes)
   const dependencies = await externalFiles(model, source)
   const isWhole = source.kind === 'bytes' || dependencies.length === 0
@@ -40,13 +41,5 @@ function checkPrecision({ quantized, floatPrecision }: ModelDescription, precisi
     remedy: "Quantize the model first (an ONNX file with Q/DQ nodes), or use precision: 'fp16' or 'model'.",
     expected: precision,
     received: actual,
-  })
-}
-
-function unknownRank(name: string): ModelError {
-  return new ModelError('MODEL_UNSUPPORTED', {
-    message: `Expected a known number of axes for the input '${name}', but the model gives none.`,
-    remedy: "Export the model with the shapes of its inputs, or use the backend 'cpu'.",
-    received: name,
   })
 }

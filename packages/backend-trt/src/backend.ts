@@ -1,6 +1,6 @@
 import type { Backend } from '@lowlat/core'
+import { openDriver } from '@lowlat/cuda-driver'
 import { compileModel } from './builder/compile.ts'
-import { deviceAt } from './device.ts'
 import { TrtEngine } from './engine/engine.ts'
 import { parseTrtOptions, plannedOptions } from './options.ts'
 import { planFacts } from './plan-facts.ts'
@@ -22,7 +22,8 @@ export function backendOver(open: () => TensorRt): Backend {
 
     async planKey({ backendOptions }) {
       const options = parseTrtOptions(backendOptions)
-      const { driver, device } = deviceAt(options.device)
+      const driver = openDriver()
+      const device = driver.device(options.device)
       const plugins = await stampOfPlugins(options.plugins)
       return { ...planFacts(open(), device, options), driver: driver.version, ...plannedOptions(options), plugins }
     },

@@ -1,13 +1,13 @@
-import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
-import { BackendError } from '@lowlat/core'
-import { simulatorUnavailable, testsOnGpu } from '@lowlat/testing'
-import { beforeAll, describe, expect, it } from 'vitest'
+import { BackendError, createSession } from '@lowlat/core'
+import { nullBackend, simulatorUnavailable, sumModel, testProbeWithoutDriver, testsOnGpu } from '@lowlat/testing'
+import { beforeAll, describe, expect, it, vi } from 'vitest'
+import { createBackend } from './backend.ts'
 import { probeTensorRt } from './probe.ts'
 import { openWith } from './tensorrt/open.ts'
 import { nativeError } from './testing/fake-native.ts'
 import { FakeSession, useSimulatedDriver } from './testing/fake-session.ts'
+import { buildAddon } from './testing/native-addon.ts'
 
 const reason = testsOnGpu() ? 'needs the simulator, not a GPU' : simulatorUnavailable()
 
@@ -55,6 +55,25 @@ describe.skipIf(reason)(`the probe, where there is a GPU${reason ? ` (${reason})
     expect(probe).toMatchObject({ available: false, reason: 'No addon.', remedy: 'Install it.' })
   })
 
+  it('lets a session go on to the next backend where TensorRT is not installed, and says why', async () => {
+    vi.stubEnv('LOWLAT_TRT_ADDON', await buildAddon())
+    vi.stubEnv('LOWLAT_NVINFER_LIB', 'libno-such-nvinfer.so.11')
+    try {
+      await using session = await createSession(sumModel(), { backend: [createBackend(), nullBackend()], cache: false })
+      expect(session.selection).toMatchObject([
+        {
+          backend: 'trt',
+          used: false,
+          reason: expect.stringMatching(/^The backend 'trt' cannot run here: .*libno-such-nvinfer\.so\.11/),
+          remedy: expect.stringContaining('LOWLAT_NVINFER_LIB'),
+        },
+        { backend: 'null', used: true },
+      ])
+    } finally {
+      vi.unstubAllEnvs()
+    }
+  }, 600_000)
+
   it('never throws', () => {
     const probe = probeTensorRt(() => {
       throw new TypeError('a mistake')
@@ -63,27 +82,4 @@ describe.skipIf(reason)(`the probe, where there is a GPU${reason ? ` (${reason})
   })
 })
 
-// Needs tsx, which a GPU machine does not have.
-it.skipIf(testsOnGpu())(
-  'says on a machine without a GPU why there is none, and loads native code only then',
-  async () => {
-    const script = `
-    import { createSession } from '@lowlat/core'
-    import { createBackend } from './src/index.ts'
-    const native = () => process.report.getReport().sharedObjects.filter((path) => /koffi|lowlat_trt/.test(path)).length
-    const backend = createBackend()
-    const before = native()
-    const probe = await backend.probe()
-    const error = await createSession(new Uint8Array(1), { backend }).catch((error) => error)
-    console.log(JSON.stringify([before, probe, error.code]))
-  `
-    const flags = ['--conditions=@lowlat/source', '--import', 'tsx', '--input-type=module', '-e', script]
-    const cwd = fileURLToPath(new URL('..', import.meta.url))
-    const env = { ...process.env, LOWLAT_CUDA_DRIVER_LIB: 'libno-such-driver.so.1' }
-    const { stdout } = await promisify(execFile)(process.execPath, flags, { cwd, env })
-    const [before, probe, code] = JSON.parse(stdout)
-    expect([before, code]).toEqual([0, 'BACKEND_UNAVAILABLE'])
-    expect(probe).toMatchObject({ available: false, reason: expect.stringContaining('libno-such-driver.so.1') })
-    expect(probe.remedy).not.toBe('')
-  },
-)
+testProbeWithoutDriver(fileURLToPath(new URL('..', import.meta.url)))

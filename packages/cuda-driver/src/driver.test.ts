@@ -24,7 +24,9 @@ describe.skipIf(reason)(`the driver${reason ? ` (${reason})` : ''}`, () => {
     const driver = openDriver({ library: use.driverPath })
     expect(openDriver({ library: use.driverPath })).toBe(driver)
     expect(driver.version).toBeGreaterThanOrEqual(12_000)
-    const [device] = driver.devices()
+    const [device, ...others] = driver.devices()
+    expect(driver.device(0)).toEqual(device)
+    expect(() => driver.device(1 + others.length)).toThrow(expect.objectContaining({ code: 'CONFIG_INVALID' }))
     expect(device).toMatchObject({
       ordinal: 0,
       name: expect.stringMatching(/\S/),

@@ -1,4 +1,4 @@
-import { BackendError } from '@lowlat/core'
+import { BackendError, ConfigError } from '@lowlat/core'
 import { CudaContext } from './context.ts'
 import { type DeviceProperties, readDevice } from './device.ts'
 import { libraryKnob } from './knobs.ts'
@@ -35,6 +35,19 @@ export class CudaDriver {
     return Array.from({ length: this.#library.out32('cuDeviceGetCount') }, (_, ordinal) =>
       readDevice(this.#library, ordinal),
     )
+  }
+
+  /** One of {@link devices}, by its number. @throws ConfigError CONFIG_INVALID where there is none. */
+  device(ordinal: number): DeviceProperties {
+    const devices = this.devices()
+    const device = devices[ordinal]
+    if (device) return device
+    throw new ConfigError('CONFIG_INVALID', {
+      message: `Expected a device below ${devices.length}, got ${ordinal}.`,
+      remedy: 'Choose another device, or check CUDA_VISIBLE_DEVICES.',
+      expected: devices.map(({ name }) => name),
+      received: ordinal,
+    })
   }
 
   /** Retains the primary context of a device. @throws BackendError. */

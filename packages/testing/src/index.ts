@@ -1,5 +1,6 @@
 export { denseModel, gatherModel, identityModel, smallModel, sumModel } from './contract/models.ts'
 export { type OperatorSuite, testOperatorCases } from './contract/operator-cases.ts'
+export { testProbeWithoutDriver } from './contract/probe-without-driver.ts'
 export { type BackendSuite, testBackend } from './contract/test-backend.ts'
 export { type BuiltSimulator, buildSimulator, type SimulatorSources } from './cuda-sim/build.ts'
 export { buildOnce } from './cuda-sim/cache.ts'

@@ -1,4 +1,4 @@
-import { BackendError, ConfigError } from '@lowlat/core'
+import { BackendError } from '@lowlat/core'
 import {
   acquire,
   type CudaContext,
@@ -77,16 +77,7 @@ function openGpu(driver: CudaDriver, ordinal: number, image: KernelImage): Share
 }
 
 function deviceAt(driver: CudaDriver, ordinal: number): DeviceProperties {
-  const devices = driver.devices()
-  const properties = devices[ordinal]
-  if (!properties) {
-    throw new ConfigError('CONFIG_INVALID', {
-      message: `Expected a device below ${devices.length}, got ${ordinal}.`,
-      remedy: 'Choose another device, or check CUDA_VISIBLE_DEVICES.',
-      expected: devices.map(({ name }) => name),
-      received: ordinal,
-    })
-  }
+  const properties = driver.device(ordinal)
   if (properties.computeCapability < MINIMUM_COMPUTE_CAPABILITY) throw tooOld(properties)
   return properties
 }

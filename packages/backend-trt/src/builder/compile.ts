@@ -11,9 +11,8 @@ import {
   type TensorInfo,
   throwIfAborted,
 } from '@lowlat/core'
-import type { CudaContext } from '@lowlat/cuda-driver'
+import { type CudaContext, openDriver } from '@lowlat/cuda-driver'
 import type { ValueDescription } from '@lowlat/onnx'
-import { deviceAt } from '../device.ts'
 import type { BuildResult, TensorDescription } from '../native.ts'
 import type { TrtOptions } from '../options.ts'
 import { type PlanMetadata, planFacts } from '../plan-facts.ts'
@@ -40,7 +39,8 @@ export async function compileModel(
   options: TrtOptions,
 ): Promise<Plan> {
   const { precision, signal, workFolder } = compile
-  const { driver, device } = deviceAt(options.device)
+  const driver = openDriver()
+  const device = driver.device(options.device)
   const weightsFrom = options.stripPlan ? await stampOf(fileOf(model)) : undefined
   const source = await readSource(model, { precision, stronglyTyped: options.stronglyTyped, folder: workFolder })
   throwIfAborted(signal, WORK)

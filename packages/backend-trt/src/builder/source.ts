@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { type FileStamp, ModelError, type ModelSource, type Precision, readModel } from '@lowlat/core'
 import {
+  checkInputRanks,
   decodeModel,
   describeModel,
   externalFiles,
@@ -42,7 +43,7 @@ export async function readSource(source: ModelSource, options: SourceOptions): P
   const bytes = await readModel(source)
   const description = describeModel(bytes)
   checkPrecision(description, precision)
-  for (const value of description.inputs) checkInput(value)
+  checkInputRanks(description)
   for (const value of [...description.inputs, ...description.outputs]) checkType(value)
   const message = decodeModel(bytes)
   const dependencies = await externalFiles(message, source)
@@ -81,15 +82,6 @@ function checkPrecision({ quantized, floatPrecision }: ModelDescription, precisi
       received: actual,
     })
   }
-}
-
-function checkInput({ name, unknownRank }: ValueDescription): void {
-  if (!unknownRank) return
-  throw new ModelError('MODEL_UNSUPPORTED', {
-    message: `Expected a known number of axes for the input '${name}', but the model gives none.`,
-    remedy: "Export the model with the shapes of its inputs, or use the backend 'cpu'.",
-    received: name,
-  })
 }
 
 function checkType({ name, dtype }: ValueDescription): void {

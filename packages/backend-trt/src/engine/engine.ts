@@ -10,8 +10,7 @@ import {
   type Plan,
   type TensorInfo,
 } from '@lowlat/core'
-import { type CudaContext, type DeviceMemory, graphKey, type WorkspaceSizes } from '@lowlat/cuda-driver'
-import { deviceAt } from '../device.ts'
+import { type CudaContext, type DeviceMemory, graphKey, openDriver, type WorkspaceSizes } from '@lowlat/cuda-driver'
 import type { TrtOptions } from '../options.ts'
 import { damaged, type PlanMetadata, planFacts, readMetadata } from '../plan-facts.ts'
 import { loadPlugins } from '../plugins.ts'
@@ -103,7 +102,8 @@ export class TrtEngine implements Engine {
    * @throws ModelError PLAN_INVALID or PLAN_STALE; BackendError OUT_OF_MEMORY and others. Nothing is kept then.
    */
   static async load(tensorRt: TensorRt, plan: Plan, options: TrtOptions): Promise<TrtEngine> {
-    const { driver, device } = deviceAt(options.device)
+    const driver = openDriver()
+    const device = driver.device(options.device)
     const metadata = readMetadata(plan, planFacts(tensorRt, device, options))
     await checkSize(plan, metadata)
     loadPlugins(tensorRt, [...metadata.plugins, ...options.plugins])

@@ -30,6 +30,18 @@ export interface DeserializeOptions {
   readonly logSeverity?: Severity
 }
 
+/** What is left out of {@link BuildOptions}. */
+export const usualRequest = {
+  stronglyTyped: true,
+  flags: [],
+  networkFlags: [],
+  parserFlags: [],
+  memoryPools: {},
+  profiles: [],
+  useTimingCache: false,
+  pluginLibraries: [],
+} as const satisfies Partial<BuildRequest>
+
 /** What errors say was aborted. */
 const WORK = 'Building the engine'
 
@@ -93,7 +105,7 @@ export class TensorRt {
   async build(model: ModelBytes, options: BuildOptions): Promise<BuildResult> {
     const { cuda, signal, onEvent, ...rest } = options
     throwIfAborted(signal, WORK)
-    const request: BuildRequest = { ...usual, ...rest, model, cudaContext: cuda.handle }
+    const request: BuildRequest = { ...usualRequest, ...rest, model, cudaContext: cuda.handle }
     let listenerFailed: { readonly error: unknown } | undefined
     const job = calling(() =>
       this.#open.build(request, (event) => {
@@ -145,14 +157,3 @@ export class TensorRt {
     throw new DisposedError({ message: 'This TensorRT was closed.', remedy: 'Open it again: openTensorRt().' })
   }
 }
-
-const usual = {
-  stronglyTyped: true,
-  flags: [],
-  networkFlags: [],
-  parserFlags: [],
-  memoryPools: {},
-  profiles: [],
-  useTimingCache: false,
-  pluginLibraries: [],
-} as const satisfies Partial<BuildRequest>

@@ -12,6 +12,7 @@ import {
   testsOnGpu,
 } from '@lowlat/testing'
 import type { BuildEvent, BuildRequest, NativeAddon, NativeEngine, NativeLibrary } from '../native.ts'
+import { usualRequest } from '../tensorrt/library.ts'
 import { buildAddon } from './native-addon.ts'
 
 /** Why tests of the addon over the stand-in for TensorRT are skipped; undefined where they run. */
@@ -52,19 +53,7 @@ export class NativeBench {
   }
 
   request(model: Uint8Array, options: Partial<BuildRequest> = {}): BuildRequest {
-    return {
-      model: { bytes: model },
-      cudaContext: this.cuda.handle,
-      stronglyTyped: true,
-      flags: [],
-      networkFlags: [],
-      parserFlags: [],
-      memoryPools: {},
-      profiles: [],
-      useTimingCache: false,
-      pluginLibraries: [],
-      ...options,
-    }
+    return { ...usualRequest, model: { bytes: model }, cudaContext: this.cuda.handle, ...options }
   }
 
   async plan(model: Uint8Array, options: Partial<BuildRequest> = {}): Promise<Uint8Array> {

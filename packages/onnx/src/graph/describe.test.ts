@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { ModelProto } from '../codec/messages.ts'
 import { encodeModel } from '../codec/model.ts'
-import { describeModel } from './describe.ts'
+import { checkInputRanks, describeModel } from './describe.ts'
 
 const floatTensor = (...dim: { dimValue?: bigint; dimParam?: string }[]) => ({
   tensorType: { elemType: 1, shape: { dim } },
@@ -47,6 +47,15 @@ describe('describeModel', () => {
       expect(describeModel(encodeModel({ ...model, graph: { node: [{ opType }] } })).quantized).toBe(true)
     },
   )
+
+  it('names an input without a rank, for backends that need one', () => {
+    const withoutShape = { name: 'x', type: { tensorType: { elemType: 1 } } }
+    const description = describeModel(encodeModel({ ...model, graph: { input: [withoutShape] } }))
+    expect(() => checkInputRanks(description)).toThrow(
+      expect.objectContaining({ code: 'MODEL_UNSUPPORTED', received: 'x' }),
+    )
+    expect(() => checkInputRanks(describeModel(encodeModel(model)))).not.toThrow()
+  })
 
   it('refuses inputs that no tensor can feed, and models without an operator set', () => {
     const withInput = (elemType: number) =>

@@ -55,6 +55,17 @@ export function describeModel(bytes: Uint8Array): ModelDescription {
   }
 }
 
+/** For backends that need the rank of every input. @throws ModelError MODEL_UNSUPPORTED where the model does not say it. */
+export function checkInputRanks({ inputs }: ModelDescription): void {
+  const input = inputs.find(({ unknownRank }) => unknownRank)
+  if (!input) return
+  throw new ModelError('MODEL_UNSUPPORTED', {
+    message: `Expected a known number of axes for the input '${input.name}', but the model gives none.`,
+    remedy: "Export the model with the shapes of its inputs, or use the backend 'cpu'.",
+    received: input.name,
+  })
+}
+
 /** QuantizeLinear, DequantizeLinear, DynamicQuantizeLinear, QLinearConv..., ConvInteger, MatMulInteger... */
 const quantizedOperator = /(QuantizeLinear|DequantizeLinear|QLinear\w*|Integer)$/
 
