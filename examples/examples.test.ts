@@ -1,11 +1,11 @@
 import { execFile } from 'node:child_process'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { referenceModels } from '@lowlat/bench'
-import { testDataMissing, testDataPath } from '@lowlat/testing'
+import { pictureModel, testDataMissing, testDataPath } from '@lowlat/testing'
 import sharp from 'sharp'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
@@ -30,13 +30,16 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true, force: true }))
 
 /** In a folder of its own: nothing may depend on where examples are started from. */
-const example = async (...args: string[]) =>
+const exampleWith = async (env: Readonly<Record<string, string>>, ...args: string[]) =>
   (
     await run(process.execPath, [starter, ...args], {
       cwd: folder,
-      env: { ...process.env, LOWLAT_CACHE_DIR: join(folder, 'cache') },
+      env: { ...process.env, LOWLAT_CACHE_DIR: join(folder, 'cache'), ...env },
     })
   ).stdout
+const example = (...args: string[]) => exampleWith({}, ...args)
+/** On any machine. */
+const withoutGpu = { LOWLAT_CUDA_DRIVER_LIB: 'libno-such-driver.so.1' }
 
 // Each is a process that loads its sources, and the first one compiles a ResNet-50.
 describe('the examples run', { timeout: 120_000 }, () => {
@@ -55,12 +58,13 @@ describe('the examples run', { timeout: 120_000 }, () => {
   })
 
   it('02-swap-backend, by JSON alone', async () => {
-    const output = await example('02')
+    const output = await exampleWith(withoutGpu, '02')
     expect(output).toMatch(/^cpu\.json: runs on cpu/m)
     expect(output).toMatch(/^cpu-throughput\.json: runs on cpu/m)
     expect(output).toMatch(/mode: 'throughput'/)
-    expect(output).toMatch(/^trt-only\.json: (BACKEND_\w+): .*npm install/m)
-    expect(output).toMatch(/^best\.json: runs on/m)
+    expect(output).toMatch(/^trt-only\.json: BACKEND_UNAVAILABLE: The backend 'trt' cannot run here: .*driver/m)
+    expect(output).toMatch(/^best\.json: runs on cpu/m)
+    expect(output).toMatch(/passed over trt: .*driver.*\n +passed over cuda: .*driver/)
   })
 
   it('03-frame-stream, showing every frame in time', async () => {
@@ -107,6 +111,21 @@ describe('the examples run', { timeout: 120_000 }, () => {
     expect(output.match(/^ +[124] +\d+ +[\d.]+ +[\d.]+ +[\d.]+$/gm)).toHaveLength(3)
     expect(output).toMatch(/^cuda: \d+ layers|^cpu: /m)
     expect(output).toMatch(/slowest layers[\s\S]*Conv/)
+  })
+
+  it('08-tensorrt, on what is there, with the reasons', async () => {
+    await writeFile(join(folder, 'small.onnx'), pictureModel())
+    const output = await exampleWith(withoutGpu, '08', 'auto', 'small.onnx')
+    expect(output).toMatch(
+      /^The backend 'trt' cannot run here: .*driver.*\nThe backend 'cuda' cannot run here: .*driver/,
+    )
+    expect(output).toMatch(/^on cpu +128 px +224 px +320 px +512 px/m)
+    const cosines = [...output.matchAll(/^(?:fp32|fp16|int8)(?: +[\d.]+ ms){4} +([\d.]+)$/gm)].map(([, text]) =>
+      Number(text),
+    )
+    expect(cosines).toHaveLength(3)
+    expect(Math.min(...cosines)).toBeGreaterThan(0.99)
+    expect(output).toMatch(/^96 px: Shape \[1, 3, 96, 96\] .*\[1, 3, 128, 128\] to \[1, 3, 512, 512\]/m)
   })
 
   it('names the examples when the name is wrong', async () => {

@@ -1,4 +1,4 @@
-export { denseModel, gatherModel, identityModel, smallModel, sumModel } from './contract/models.ts'
+export { denseModel, gatherModel, identityModel, pictureModel, smallModel, sumModel } from './contract/models.ts'
 export { type OperatorSuite, testOperatorCases } from './contract/operator-cases.ts'
 export { testProbeWithoutDriver } from './contract/probe-without-driver.ts'
 export { type BackendSuite, testBackend } from './contract/test-backend.ts'

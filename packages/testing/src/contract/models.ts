@@ -1,5 +1,5 @@
 import { type DType, dtypes, type Tensor, type TensorInfo } from '@lowlat/core'
-import { encodeModel } from '@lowlat/onnx'
+import { encodeModel, GraphBuilder, onnxFromGraph } from '@lowlat/onnx'
 
 type Node = readonly [operator: string, inputs: readonly string[], outputs: readonly string[]]
 
@@ -89,3 +89,13 @@ export const unknownOperatorModel = (): Uint8Array =>
     outputs: [info('y', [4])],
     nodes: [['NoSuchOperator', ['x'], ['y']]],
   })
+
+/** Pictures of any size to ten numbers: 'image' [batch, 3, height, width] -> 'logits' [batch, 10]. */
+export function pictureModel(): Uint8Array {
+  const g = new GraphBuilder('pictures', { seed: 1 })
+  const image = g.input('image', 'float32', ['batch', 3, 'height', 'width'])
+  const features = g.op('Relu', [g.op('Conv', [image, g.weights('w', [8, 3, 3, 3], 0.3)], { strides: [4, 4] })])
+  const means = g.op('Flatten', [g.op('GlobalAveragePool', [features])])
+  g.output('logits', g.op('Gemm', [means, g.weights('v', [8, 10], 0.3)]), 'float32', ['batch', 10])
+  return onnxFromGraph(g.graph)
+}
