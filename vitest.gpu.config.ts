@@ -8,7 +8,11 @@ export default defineConfig({
   ...config,
   test: {
     ...test,
-    include: ['packages/cuda-driver/src/**/*.test.ts', 'packages/backend-cuda/src/**/*.test.ts'],
+    include: [
+      'packages/cuda-driver/src/**/*.test.ts',
+      'packages/backend-cuda/src/**/*.test.ts',
+      'packages/backend-trt/src/hardware.test.ts',
+    ],
     exclude: ['**/node_modules/**', '**/dist/**'],
     env: { LOWLAT_TEST_GPU: '1' },
     testTimeout: 300_000,

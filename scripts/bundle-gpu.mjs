@@ -32,6 +32,7 @@ const workspaces = [
   'cuda-driver',
   'backend-cpu',
   'backend-cuda',
+  'backend-trt',
   'quantize',
   'preprocess',
   'postprocess',
@@ -53,8 +54,8 @@ const skipped = [
   /\/zod\/src(\/|$)/,
 ]
 
-/** Optional parts of the tools, and types. */
-const unused = ['tsx', 'jiti', 'yaml', '@types']
+/** Optional parts of the tools, types, and what only compiles addons. */
+const unused = ['tsx', 'jiti', 'yaml', '@types', 'node-addon-api', 'node-api-headers']
 
 if (process.platform !== 'linux' || process.arch !== 'x64') {
   throw new Error(
@@ -65,6 +66,13 @@ const kernels = join(root, 'packages/backend-cuda/prebuilt/kernels.fatbin')
 if (!existsSync(kernels)) {
   throw new Error(
     `Expected the kernels in ${relative(root, kernels)}: install nvcc and run pnpm --filter @lowlat/backend-cuda build.`,
+  )
+}
+
+const addon = join(root, 'packages/backend-trt/prebuilt/linux-x64/lowlat_trt.node')
+if (!existsSync(addon)) {
+  throw new Error(
+    `Expected the addon in ${relative(root, addon)}: install g++ and run pnpm --filter @lowlat/backend-trt build:native.`,
   )
 }
 
@@ -89,7 +97,8 @@ for (const name of workspaces) {
   if (existsSync(join(root, folder, 'node_modules'))) copyLinks(join(folder, 'node_modules'))
 }
 for (const tool of tools) copyLink(join('node_modules', tool))
-for (const name of ['core', 'backend-cpu', 'backend-cuda', 'testing']) copyLink(join('node_modules', '@lowlat', name))
+for (const name of ['core', 'backend-cpu', 'backend-cuda', 'backend-trt', 'testing'])
+  copyLink(join('node_modules', '@lowlat', name))
 mkdirSync(join(stage, 'bin'))
 copyFileSync(process.execPath, join(stage, 'bin/node'))
 chmodSync(join(stage, 'bin/node'), 0o755)

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Tests and measures lowlat on this machine's NVIDIA GPU. Needs the driver and nothing else; writes JSON into results/.
+# Tests and measures lowlat on this machine's NVIDIA GPU. Needs the driver and nothing else; writes JSON into results/. Where TensorRT is
+# installed as well (LD_LIBRARY_PATH, or LOWLAT_NVINFER_LIB and LOWLAT_NVONNXPARSER_LIB), its backend is tested too.
 #   sh run.sh [test|bench|all]        LOWLAT_TEST_DATA may name the folder with real models and images
 set -eu
 cd "$(dirname "$0")"

@@ -1,10 +1,9 @@
 import { simulatorUnavailable, testBackend, testsOnGpu } from '@lowlat/testing'
 import { afterAll, beforeAll, describe, expect } from 'vitest'
+import { trtContract } from './testing/contract.ts'
 import { type StandIn, useStandIn } from './testing/stand-in.ts'
 
 const reason = testsOnGpu() ? 'tests the stand-in, not TensorRT' : simulatorUnavailable()
-
-const noSuchType = 'TensorRT has no inputs or outputs of this type'
 
 describe.skipIf(reason).each([10, 11] as const)(
   `the TensorRT backend on the stand-in for TensorRT %i${reason ? ` (${reason})` : ''}`,
@@ -26,15 +25,7 @@ describe.skipIf(reason).each([10, 11] as const)(
 
     testBackend(`trt ${major}`, {
       create: () => standIn.backend(),
-      backendOptions: { timingCache: false, defaultRange: { min: 1, opt: 8, max: 256 } },
-      exclude: {
-        'returns float64 as it came': noSuchType,
-        'returns int16 as it came': noSuchType,
-        'returns uint16 as it came': noSuchType,
-        'returns uint32 as it came': noSuchType,
-        'returns uint64 as it came': noSuchType,
-        'rejects a run that fails, and goes on': 'TensorRT clamps indices of Gather instead of failing',
-      },
+      ...trtContract,
     })
   },
 )
