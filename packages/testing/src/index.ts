@@ -10,7 +10,12 @@ export { testsOnGpu } from './cuda-sim/hardware.ts'
 export { type LinkOptions, link } from './cuda-sim/link.ts'
 export { isSanitized, runSanitized, type SanitizedResult, type SanitizedRun } from './cuda-sim/sanitized.ts'
 export { FakeClock } from './fake-clock.ts'
-export { type BuiltFakeNvinfer, buildFakeNvinfer, type FakeNvinferOptions } from './fake-nvinfer/build.ts'
+export {
+  type BuiltFakeNvinfer,
+  buildFakeNvinfer,
+  buildFakePlugins,
+  type FakeNvinferOptions,
+} from './fake-nvinfer/build.ts'
 export { FakeNvinferControl, nvinferErrors } from './fake-nvinfer/control.ts'
 export {
   type NullBackendLog,

@@ -33,7 +33,7 @@ export interface BuiltFakeNvinfer {
 }
 
 /** Flags of what is compiled for the stand-in, and where its headers are. */
-export async function fakeNvinferCompilation(sanitize: boolean) {
+async function fakeNvinferCompilation(sanitize: boolean) {
   return {
     cacheFolder,
     // Several versions in one process must not share what the linker makes unique.
@@ -80,6 +80,16 @@ export async function buildFakeNvinfer(options: FakeNvinferOptions): Promise<Bui
     onnxParserPath: await linked('libnvonnxparser', [thin[0]!], [nvinferPath]),
     pluginPath: await linked('libnvinfer_plugin', [thin[1]!], [nvinferPath]),
   }
+}
+
+/** A library with a plugin for the stand-in: y = TwiceAsPlugin(x) = 2 x. */
+export async function buildFakePlugins({ sanitize = false }: { sanitize?: boolean } = {}): Promise<string> {
+  return link({
+    ...(await fakeNvinferCompilation(sanitize)),
+    name: 'twice-plugin',
+    sources: [join(sourceFolder, 'fixtures/twice_plugin.cpp')],
+    libraries: [],
+  })
 }
 
 /** As getInferLibVersion gives it. */

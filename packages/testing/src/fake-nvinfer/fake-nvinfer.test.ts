@@ -3,8 +3,10 @@ import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { denseModel, smallModel, sumModel, unknownOperatorModel } from '../contract/models.ts'
 import { simulatorUnavailable } from '../cuda-sim/compiler.ts'
 import { testsOnGpu } from '../cuda-sim/hardware.ts'
+import { isSanitized } from '../cuda-sim/sanitized.ts'
+import { buildFakePlugins } from './build.ts'
 import { nvinferErrors } from './control.ts'
-import { type BuildEvent, NvinferHarness, type Profiles, pluginLibrary } from './harness.ts'
+import { type BuildEvent, NvinferHarness, type Profiles } from './harness.ts'
 
 const reason = testsOnGpu() ? 'tests the stand-in, not TensorRT' : simulatorUnavailable()
 
@@ -332,7 +334,7 @@ describe.skipIf(reason).each(['10.0.0', '10.8.0', '10.16.0', '11.0.0', '11.1.0']
         outputs: [{ name: 'y', dtype: 'float32', shape: [2] }],
         nodes: [['TwiceAsPlugin', ['x'], ['y']]],
       })
-      const path = await pluginLibrary()
+      const path = await buildFakePlugins({ sanitize: isSanitized() })
       expect(() => trt.library.loadPluginLibrary(`${path}.missing`)).toThrow(/missing/)
       trt.library.loadPluginLibrary(path)
       await (await trt.engine(model, { pluginLibraries: [path] })).dispose()

@@ -4,10 +4,9 @@ import { join } from 'node:path'
 import koffi, { type LibraryHandle } from 'koffi'
 import { buildSimulator } from '../cuda-sim/build.ts'
 import { SimulatorControl } from '../cuda-sim/control.ts'
-import { link } from '../cuda-sim/link.ts'
 import { isSanitized } from '../cuda-sim/sanitized.ts'
 import { packageFolder } from '../package-folder.ts'
-import { type BuiltFakeNvinfer, buildFakeNvinfer, type FakeNvinferOptions, fakeNvinferCompilation } from './build.ts'
+import { type BuiltFakeNvinfer, buildFakeNvinfer, type FakeNvinferOptions } from './build.ts'
 import { FakeNvinferControl } from './control.ts'
 
 type Range = { min: number[]; opt: number[]; max: number[]; values?: boolean }
@@ -72,16 +71,6 @@ async function addonPath(): Promise<string> {
     buildAddon(options: { sanitize: boolean }): Promise<string>
   }
   return buildAddon({ sanitize: isSanitized() })
-}
-
-/** A plugin library for the operator TwiceAsPlugin. */
-export async function pluginLibrary(): Promise<string> {
-  return link({
-    ...(await fakeNvinferCompilation(isSanitized())),
-    name: 'twice-plugin',
-    sources: [join(packageFolder, 'fake-nvinfer/fixtures/twice_plugin.cpp')],
-    libraries: [],
-  })
 }
 
 /** The stand-in as one version, driven by the addon on the simulated GPU. */
