@@ -95,7 +95,7 @@ describe('the choice of a backend', () => {
       named('absent', { probe: async () => absent }),
       failing('unsupported', 'MODEL_UNSUPPORTED'),
       failing('precision', 'PRECISION_UNAVAILABLE'),
-      'trt',
+      failing('uninstalled', 'BACKEND_NOT_INSTALLED'),
       named('good'),
       named('unasked'),
     ]
@@ -116,7 +116,7 @@ describe('the choice of a backend', () => {
         remedy: 'Mend unsupported.',
       },
       { backend: 'precision', used: false, reason: 'precision cannot. Mend precision.', remedy: 'Mend precision.' },
-      expect.objectContaining({ backend: 'trt', used: false, remedy: 'Run: npm install @lowlat/backend-trt' }),
+      expect.objectContaining({ backend: 'uninstalled', used: false, remedy: 'Mend uninstalled.' }),
       { backend: 'good', used: true },
     ])
   })
