@@ -1,8 +1,9 @@
-import type { Graph } from '@lowlat/onnx'
+import { type Graph, mergeSpaceToDepth, removeDeadCode, runPasses } from '@lowlat/onnx'
 import { weightedLayerOf } from '../graph/weighted-layer.ts'
 import type { Sites } from '../sites.ts'
 import { planCpu, readByIntegers, resultsOf } from './cpu-plan.ts'
 import type { FloatParts, Recipe } from './recipe.ts'
+import { repeatPixels } from './repeat-pixels.ts'
 import { SiteBuilder } from './site-builder.ts'
 
 /**
@@ -17,6 +18,7 @@ export const cpuRecipe: Recipe = {
   floatParts: 'fp32',
   leastSqnrDb: undefined,
   sites: cpuSites,
+  finish,
 }
 
 function cpuSites(graph: Graph, floats?: FloatParts): Sites {
@@ -32,4 +34,13 @@ function cpuSites(graph: Graph, floats?: FloatParts): Sites {
     if (kernel.kind === 'layer') builder.weight(weightedLayerOf(node)!)
   }
   return builder.sites
+}
+
+/**
+ * Blocks of pixels in channels are undone in front of float convolutions only: for integer ones ONNX Runtime writes a
+ * pointer per output and position of the kernel in each run, which makes large kernels slow.
+ */
+function finish(quantized: Graph): void {
+  repeatPixels(quantized)
+  runPasses(quantized, [mergeSpaceToDepth, removeDeadCode])
 }

@@ -33,4 +33,6 @@ export interface Recipe {
    * fuses is in float as a whole, so ask again rather than take sites away.
    */
   sites(graph: Graph, floats?: FloatParts): Sites
+  /** Rewrites what stays in float to what the target computes fastest, once Q/DQ nodes are in place. */
+  finish?(quantized: Graph): void
 }
