@@ -1,6 +1,7 @@
 import { createSession, describeValue, type Feeds, InputError } from '@lowlat/core'
 import { Graph, graphFromFile, graphFromOnnx, onnxFromGraph } from '@lowlat/onnx'
 import { collectStatistics, noSamples } from './calibrate/collect.ts'
+import { similarRanges } from './calibrate/similar-ranges.ts'
 import type { CalibrationTable } from './calibrate/table.ts'
 import { checkNames } from './check-names.ts'
 import { checkQuantizeOptions } from './check-options.ts'
@@ -102,6 +103,8 @@ class Quantization {
   readonly #warnings: string[] = []
   readonly #trials: Trial[] = []
   #shared: Promise<Evaluator> | undefined
+  /** From calibration on. */
+  #isSimilar: ReturnType<typeof similarRanges> | undefined
 
   constructor(graph: Graph, options: QuantizeOptions) {
     const { nodes = [], values = [] } = options.keepFloat ?? {}
@@ -130,6 +133,7 @@ class Quantization {
 
   async run(): Promise<Quantized> {
     const table = await this.#calibrate(this.#sites())
+    this.#isSimilar = similarRanges(table, this.#recipe.activation)
     const base = { graph: this.#graph, table, equalized: false }
     const leading = await this.#leaveLeadingLayers(base)
     const found = await this.#search(this.#sites(), base, () => this.#equalized(base))
@@ -174,7 +178,8 @@ class Quantization {
 
   /** @throws ModelError MODEL_UNSUPPORTED where the target finds nothing to quantize in the whole model. */
   #sites(floats?: FloatParts): Sites {
-    const sites = this.#recipe.sites(this.#graph, floats ? this.#with(floats) : this.#keepFloat)
+    const inFloat = floats ? this.#with(floats) : this.#keepFloat
+    const sites = this.#recipe.sites(this.#graph, inFloat, this.#isSimilar)
     if (!floats && sites.weights.length === 0) throw nothingToQuantize(this.#graph)
     return sites
   }
