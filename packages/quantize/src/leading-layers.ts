@@ -6,9 +6,10 @@ const LEAST_GAIN = 1.01
 /** How much faster all of it has to be: less is not worth a model that computes in two ways. */
 const WORTHWHILE = 1.02
 /** Layers that are tried in a row without a gain. Cuts where the activations are large cost more than those around them. */
-const PATIENCE = 8
-/** A first look, and a second one at what seemed faster: of many that are tried, one always seems so by chance. */
+const PATIENCE = 6
+/** Longer looks at what seemed faster in a shorter one: of many that are tried, one always seems so by chance. */
 const LOOKS: readonly TimingEffort[] = [
+  { mostPairs: 10, mostUs: 2e5 },
   { mostPairs: 40, mostUs: 5e5 },
   { mostPairs: 80, mostUs: 2e6 },
 ]

@@ -178,7 +178,7 @@ describe('quantize', () => {
     const vectors = samples.map(
       (_, i) => new Tensor('float32', [4, 8], createRandom(i).normals(new Float32Array(32), 1)),
     )
-    const plain = { backend, method: 'minmax', weights: 'mse', leastSqnrDb: 'none' } as const
+    const plain = { ...options, method: 'minmax', weights: 'mse', leastSqnrDb: 'none' } as const
     for (const target of ['cpu', 'trt'] as const) {
       for (const shape of [[], [1], [1, 6]]) {
         const g = new GraphBuilder('biases')
