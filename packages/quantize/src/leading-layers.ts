@@ -2,7 +2,7 @@ import type { LeadingLayers } from './options.ts'
 import type { PairTiming, TimingEffort } from './speed.ts'
 
 /** How much faster a model has to be for one more cut: what is found by chance costs no more than that. */
-const LEAST_GAIN = 1.01
+const LEAST_GAIN = 1.005
 /** How much faster all of it has to be: less is not worth a model that computes in two ways. */
 const WORTHWHILE = 1.02
 /** Layers that are tried in a row without a gain. Cuts where the activations are large cost more than those around them. */
