@@ -42,6 +42,7 @@ const rules: RulesFor<QuantizeOptions> = {
     expected: 'a metric { name, evaluate }',
     accepts: (value) => isObject(value) && typeof value.name === 'string' && typeof value.evaluate === 'function',
   },
+  leadingLayers: oneOf(['auto', 'int8']),
   keepFloat: {
     expected: '{ nodes?, values? }, each a list of names',
     accepts: (value) =>

@@ -24,6 +24,7 @@ export { Histogram, type HistogramData } from './observe/histogram.ts'
 export type {
   FloatPart,
   GateReport,
+  LeadingLayers,
   Metric,
   QuantizeEvent,
   QuantizeOptions,

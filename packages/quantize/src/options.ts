@@ -49,6 +49,11 @@ export interface QuantizeOptions {
    * and 'trt' (see `convertToFloat16` for what stays in float32 even so), 'fp32' for 'cpu', which computes it no faster.
    */
   readonly floatParts?: FloatPrecision | undefined
+  /**
+   * 'auto' (default): the first layers stay in float as long as whole runs are faster that way, which is measured where
+   * `backend` is what the model is quantized for; 'int8': every layer that can be is in integers.
+   */
+  readonly leadingLayers?: 'auto' | 'int8' | undefined
   /** Parts that stay in float in any case, by name. */
   readonly keepFloat?: { readonly nodes?: readonly string[]; readonly values?: readonly string[] } | undefined
   /** Ranges from an earlier calibration of the same model, for any target: the samples are only measured with then. */
@@ -61,6 +66,8 @@ export interface QuantizeOptions {
 
 export type QuantizeEvent =
   | { readonly phase: 'calibrate'; readonly completed: number }
+  /** So many of the first layers in float, against the fastest number of them so far. */
+  | { readonly phase: 'leading'; readonly layers: number; readonly speedup: number }
   | { readonly phase: 'search'; readonly trial: Trial }
   | { readonly phase: 'sensitivity'; readonly completed: number; readonly total: number }
   /** With `maxDrop` in the metric's unit; otherwise signal to noise in dB, and what is missing of `leastSqnrDb`. */
@@ -81,6 +88,8 @@ export interface QuantizeReport {
   readonly weights: number
   /** What stays in float for accuracy's sake, and why. */
   readonly inFloat: readonly FloatPart[]
+  /** Present where the first layers stay in float because that is faster. */
+  readonly leading?: LeadingLayers
   /** Nodes that compute in float16. */
   readonly inFloat16: number
   /** Present with `maxDrop`. */
@@ -89,6 +98,16 @@ export interface QuantizeReport {
   readonly speed?: { readonly floatUs: number; readonly quantizedUs: number; readonly speedup: number }
   /** What a user should know before the model is used. */
   readonly warnings: readonly string[]
+}
+
+/** One thread, medians of interleaved runs. */
+export interface LeadingLayers {
+  /** Nodes, in order. */
+  readonly names: readonly string[]
+  /** With all layers in integers, and with these in float. */
+  readonly integersUs: number
+  readonly floatUs: number
+  readonly speedup: number
 }
 
 export interface FloatPart {

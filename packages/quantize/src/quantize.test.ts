@@ -34,7 +34,8 @@ const graph = network()
 const samples: Feeds[] = Array.from({ length: 12 }, () => ({
   x: new Tensor('float32', [1, 3, 12, 12], random.normals(new Float32Array(432), 1)),
 }))
-const options = { samples, backend } satisfies QuantizeOptions
+/** Which layers are faster in float is not for tests of other things to say. */
+const options = { samples, backend, leadingLayers: 'int8' } satisfies QuantizeOptions
 
 const constantsOf = (of: Graph) =>
   new Map(
@@ -75,6 +76,24 @@ describe('quantize', () => {
     const warned = report.speed!.speedup < 1.1
     expect(report.warnings).toHaveLength(warned ? 1 : 0)
     expect(operators(graph)).not.toContain('QuantizeLinear')
+  }, 60_000)
+
+  it('measures which of the first layers are faster in float, where it runs on the target', async () => {
+    const phases = new Set<string>()
+    const quick = { method: 'minmax', weights: 'absmax', recovery: 'none', leadingLayers: 'auto' } as const
+    const onProgress = ({ phase }: QuantizeEvent) => phases.add(phase)
+    const { report, graph: result } = await quantize(graph, { ...options, ...quick, onProgress })
+    expect(phases).toContain('leading')
+    const names = report.leading?.names ?? []
+    expect(report.weights + names.length).toBe(5)
+    expect(report.inFloat).toEqual([])
+    for (const node of result.nodes) {
+      if (node.opType === 'Conv')
+        expect([node.name, !node.inputs[1]!.producer]).toEqual([node.name, names.includes(node.name)])
+    }
+    phases.clear()
+    await quantize(graph, { ...options, ...quick, target: 'trt', onProgress })
+    expect(phases).not.toContain('leading')
   }, 60_000)
 
   it('serves a second target from a saved calibration', async () => {
@@ -159,7 +178,7 @@ describe('quantize', () => {
     const vectors = samples.map(
       (_, i) => new Tensor('float32', [4, 8], createRandom(i).normals(new Float32Array(32), 1)),
     )
-    const plain = { backend, method: 'minmax', weights: 'mse', leastSqnrDb: 'none' } as const
+    const plain = { ...options, method: 'minmax', weights: 'mse', leastSqnrDb: 'none' } as const
     for (const target of ['cpu', 'trt'] as const) {
       for (const shape of [[], [1], [1, 6]]) {
         const g = new GraphBuilder('biases')

@@ -1,10 +1,12 @@
-import { createSession, describeValue, InputError, ModelError } from '@lowlat/core'
+import { createSession, describeValue, type Feeds, InputError } from '@lowlat/core'
 import { Graph, graphFromFile, graphFromOnnx, onnxFromGraph } from '@lowlat/onnx'
 import { collectStatistics, noSamples } from './calibrate/collect.ts'
+import { similarRanges } from './calibrate/similar-ranges.ts'
 import type { CalibrationTable } from './calibrate/table.ts'
+import { checkNames } from './check-names.ts'
 import { checkQuantizeOptions } from './check-options.ts'
 import { type BaseModel, equalizedModel } from './choose/base-model.ts'
-import { type CalibrationMethod, calibrators } from './choose/choice.ts'
+import { type CalibrationMethod, type Choice, calibrators } from './choose/choice.ts'
 import { Evaluator } from './choose/evaluator.ts'
 import { activationParameters, weightParameters } from './choose/parameters.ts'
 import { type Candidate, searchParameters, type Trial } from './choose/search.ts'
@@ -14,14 +16,16 @@ import { type GateResult, passGate } from './gate.ts'
 import { prepareGraph } from './graph/prepare.ts'
 import { HybridModels } from './hybrid.ts'
 import { insertQdq } from './insert/insert-qdq.ts'
+import { findLeadingLayers } from './leading-layers.ts'
 import type { OutputErrorReport } from './measure/output-error.ts'
-import type { Metric, QuantizeOptions, QuantizeReport } from './options.ts'
+import { nothingToQuantize } from './nothing-to-quantize.ts'
+import type { LeadingLayers, Metric, QuantizeOptions, QuantizeReport } from './options.ts'
 import { leaveRemainder, type Remainder } from './remainder.ts'
 import { SampleReader } from './samples.ts'
 import { measureSensitivity, type Sensitivity } from './sensitivity/sensitivity.ts'
 import { Simulation } from './simulate/simulation.ts'
 import type { QuantizationParameters, Sites } from './sites.ts'
-import { compareSpeed } from './speed.ts'
+import { compareSpeed, openToTime, timePairs } from './speed.ts'
 import type { FloatParts, Recipe } from './targets/recipe.ts'
 import { recipes } from './targets/recipes.ts'
 
@@ -34,6 +38,16 @@ const LEAST_SPEEDUP = 1.1
 
 const NOTHING_MEASURED =
   'The float model gives no finite number in any output on the samples: nothing could be measured, and the parameters are the plainest. Check the samples, and pass a metric with maxDrop.'
+
+/** For models whose speed alone matters. */
+const PLAINEST: Choice = {
+  method: 'minmax',
+  weights: 'absmax',
+  equalized: false,
+  foldedZeroPoints: false,
+  rounding: 'nearest',
+  biases: 'model',
+}
 
 /** What was left in float, and the parameters of the rest. */
 type Hybrid = Remainder & Partial<Pick<GateResult, 'gate'>> & { readonly best: Candidate }
@@ -84,11 +98,13 @@ class Quantization {
   readonly #graph: Graph
   readonly #options: QuantizeOptions
   readonly #recipe: Recipe
-  readonly #keepFloat: FloatParts
+  #keepFloat: FloatParts
   readonly #reader: SampleReader
   readonly #warnings: string[] = []
   readonly #trials: Trial[] = []
   #shared: Promise<Evaluator> | undefined
+  /** From calibration on. */
+  #isSimilar: ReturnType<typeof similarRanges> | undefined
 
   constructor(graph: Graph, options: QuantizeOptions) {
     const { nodes = [], values = [] } = options.keepFloat ?? {}
@@ -104,11 +120,23 @@ class Quantization {
     return { backend: this.#options.backend ?? 'cpu', signal: this.#options.signal }
   }
 
+  /** Whether times measured here are those of the target. */
+  get #runsOnTarget(): boolean {
+    const { backend } = this.#run
+    return (typeof backend === 'string' ? backend : backend.name) === this.#recipe.target
+  }
+
+  /** That has rows. */
+  get #firstSample(): Feeds {
+    return this.#reader.kept.find(this.#reader.rowsOf)!
+  }
+
   async run(): Promise<Quantized> {
-    const sites = this.#sites()
-    const table = await this.#calibrate(sites)
+    const table = await this.#calibrate(this.#sites())
+    this.#isSimilar = similarRanges(table, this.#recipe.activation)
     const base = { graph: this.#graph, table, equalized: false }
-    const found = await this.#search(sites, base, () => this.#equalized(base))
+    const leading = await this.#leaveLeadingLayers(base)
+    const found = await this.#search(this.#sites(), base, () => this.#equalized(base))
     const hybrid = await this.#hybrid(found)
     const best = hybrid?.best ?? found
     const chosen = this.#sites(hybrid?.floats)
@@ -126,6 +154,7 @@ class Quantization {
       activations: chosen.activations.length,
       weights: chosen.weights.length,
       inFloat: hybrid?.inFloat ?? [],
+      ...(leading && { leading }),
       inFloat16,
       ...(hybrid?.gate && { gate: hybrid.gate }),
       ...(speed && { speed }),
@@ -149,7 +178,8 @@ class Quantization {
 
   /** @throws ModelError MODEL_UNSUPPORTED where the target finds nothing to quantize in the whole model. */
   #sites(floats?: FloatParts): Sites {
-    const sites = this.#recipe.sites(this.#graph, floats ? this.#with(floats) : this.#keepFloat)
+    const inFloat = floats ? this.#with(floats) : this.#keepFloat
+    const sites = this.#recipe.sites(this.#graph, inFloat, this.#isSimilar)
     if (!floats && sites.weights.length === 0) throw nothingToQuantize(this.#graph)
     return sites
   }
@@ -184,6 +214,25 @@ class Quantization {
     return this.#shared
   }
 
+  /** Adds to what stays in float, for all that follows. */
+  async #leaveLeadingLayers(base: BaseModel): Promise<LeadingLayers | undefined> {
+    const { leadingLayers = 'auto', onProgress } = this.#options
+    if (leadingLayers === 'int8' || !this.#runsOnTarget) return undefined
+    const sites = this.#sites()
+    const weights = weightParameters(base.graph, sites, this.#recipe.weight, 'absmax')
+    const parameters = { activations: new Map(), weights, biases: new Map() }
+    const build = (inFloat: readonly string[]) =>
+      this.#insert(this.#sites({ nodes: new Set(inFloat) }), { choice: PLAINEST, parameters, base }).graph
+    const leading = await findLeadingLayers({
+      layers: sites.weights.map(({ node }) => node),
+      open: (inFloat) => openToTime(build(inFloat), this.#run),
+      time: (first, second, effort) => timePairs(first, second, this.#firstSample, effort, this.#run.signal),
+      onTimed: (layers, speedup) => onProgress?.({ phase: 'leading', layers, speedup }),
+    })
+    if (leading) this.#keepFloat = this.#with({ nodes: new Set(leading.names) })
+    return leading
+  }
+
   async #search(
     sites: Sites,
     base: BaseModel,
@@ -211,13 +260,17 @@ class Quantization {
   }
 
   /** The model with sites that may not be those of the search: with parts in float, others may be in need of Q/DQ. */
-  #insert(sites: Sites, { choice, parameters, base }: Candidate): { graph: Graph; inFloat16: number } {
+  #insert(
+    sites: Sites,
+    { choice, parameters, base }: Pick<Candidate, 'choice' | 'parameters' | 'base'>,
+  ): { graph: Graph; inFloat16: number } {
     const { graph, table } = base
     const { floatParts = this.#recipe.floatParts } = this.#options
     const foldable = choice.foldedZeroPoints ? foldableValues(graph, sites, this.#recipe) : new Set<string>()
     const calibrate = calibrators[choice.method]
     const activations = activationParameters(sites, table, this.#recipe.activation, calibrate, foldable)
     const quantized = insertQdq(graph, sites, { ...parameters, activations }, this.#recipe)
+    this.#recipe.finish?.(quantized)
     if (floatParts === 'fp32') return { graph: quantized, inFloat16: 0 }
     const half = convertToFloat16(quantized, { ranges: table })
     // Where nothing changes its type the model stays as it was inserted, not cleaned up once more.
@@ -304,14 +357,12 @@ class Quantization {
 
   /** Measured where the model will run on what it was quantized with; on other targets only they can tell. */
   async #compareSpeed(quantized: Graph): Promise<QuantizeReport['speed']> {
-    const { backend } = this.#run
-    const name = typeof backend === 'string' ? backend : backend.name
-    if (name !== this.#recipe.target) return undefined
-    const speed = await compareSpeed(this.#graph, quantized, this.#reader.kept.find(this.#reader.rowsOf)!, this.#run)
+    if (!this.#runsOnTarget) return undefined
+    const speed = await compareSpeed(this.#graph, quantized, this.#firstSample, this.#run)
     this.#options.onProgress?.({ phase: 'speed', ...speed })
     if (speed.speedup < LEAST_SPEEDUP) {
       this.#warn(
-        `The model gains nothing from INT8 on '${name}': ${speed.floatUs.toFixed(0)} us in float, ${speed.quantizedUs.toFixed(0)} us quantized (${speed.speedup.toFixed(2)}x). Keep the float model.`,
+        `The model gains nothing from INT8 on '${this.#recipe.target}': ${speed.floatUs.toFixed(0)} us in float, ${speed.quantizedUs.toFixed(0)} us quantized (${speed.speedup.toFixed(2)}x). Keep the float model.`,
       )
     }
     return speed
@@ -336,36 +387,3 @@ function lossWarning({ sqnrDb, cosine }: OutputErrorReport): string {
 }
 
 const valuesOf = (sites: Sites) => sites.activations.map(({ value }) => value)
-
-function checkNames(graph: Graph, { nodes = new Set(), values = new Set() }: FloatParts): void {
-  const unknown = [
-    ...missingOf(
-      nodes,
-      graph.nodes.map((node) => node.name),
-    ),
-    ...missingOf(
-      values,
-      [...graph.values()].map((value) => value.name),
-    ),
-  ]
-  if (unknown.length === 0) return
-  throw new InputError('INVALID_ARGUMENT', {
-    message: `Expected names of nodes and values in keepFloat, but the model has no ${unknown.map((name) => `'${name}'`).join(', ')}.`,
-    remedy: 'Look the names up with textFromGraph(graph); nodes without a name get one from their operator.',
-    received: unknown,
-  })
-}
-
-function missingOf(names: ReadonlySet<string>, known: readonly string[]): string[] {
-  const there = new Set(known)
-  return [...names].filter((name) => !there.has(name))
-}
-
-function nothingToQuantize(graph: Graph): ModelError {
-  const operators = [...new Set(graph.nodes.map((node) => node.opType))].join(', ')
-  return new ModelError('MODEL_UNSUPPORTED', {
-    message: `Expected layers with constant float32 weights (Conv, ConvTranspose, Gemm, MatMul), got only ${operators || 'an empty graph'}.`,
-    remedy: 'Keep such a model in float, or import it if it is quantized already.',
-    received: operators,
-  })
-}

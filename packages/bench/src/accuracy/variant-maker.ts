@@ -61,7 +61,7 @@ export class VariantMaker {
       samples: this.#samples,
       target: this.#target,
       method,
-      ...(method !== 'auto' && { weights: 'absmax', recovery: 'none' }),
+      ...(method !== 'auto' && { weights: 'absmax', recovery: 'none', leadingLayers: 'int8' }),
       ...(this.#calibration && { calibration: this.#calibration }),
       backend: backendInput(this.#target),
     })

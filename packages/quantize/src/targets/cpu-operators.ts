@@ -5,7 +5,7 @@ import { weightedLayerOf } from '../graph/weighted-layer.ts'
  * How ONNX Runtime's CPU kernels compute an operator on integers:
  * - 'layer': has weights;
  * - 'computes': gives new values, with a scale of their own;
- * - 'joins': Concat, whose inputs and output each have their own scale;
+ * - 'joins': Concat, whose inputs and output each may have their own scale;
  * - 'moves': gives elements of its input, or values between them, under the same scale.
  */
 export interface IntegerKernel {

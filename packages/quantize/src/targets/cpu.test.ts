@@ -82,7 +82,7 @@ describe('the recipe for the CPU', () => {
     })
   })
 
-  it('quantizes the inputs of a Concat between layers each with its own scale', () => {
+  it('quantizes the inputs of a Concat between layers each with its own scale, unless their ranges are alike', () => {
     const g = new GraphBuilder('concat')
     const x = image(g)
     const joined = g.op('Concat', [conv(g, 'a', x, [3, 4]), conv(g, 'b', x, [3, 4])], { axis: 1 })
@@ -90,6 +90,10 @@ describe('the recipe for the CPU', () => {
     const { activations } = cpuRecipe.sites(g.graph)
     expect(activations.map(({ value }) => value)).toEqual(['image', 'a.Conv', 'b.Conv', 'Concat', 'c.Conv'])
     expect(new Set(activations.map(({ group }) => group)).size).toBe(5)
+    const alike = cpuRecipe.sites(g.graph, {}, (value, wider) => value === 'b.Conv' && wider === 'Concat')
+    const groups = new Map(alike.activations.map(({ value, group }) => [value, group]))
+    expect(groups.get('b.Conv')).toBe(groups.get('Concat'))
+    expect(new Set(groups.values()).size).toBe(4)
   })
 
   it('starts at the first layer: what comes before it stays in float', () => {

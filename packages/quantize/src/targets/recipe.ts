@@ -31,6 +31,9 @@ export interface Recipe {
   /**
    * What to quantize in a prepared graph. The answer to `floats` is as consistent as the one without: what no longer
    * fuses is in float as a whole, so ask again rather than take sites away.
+   * @param isSimilar whether a value may share the scale of a wider one where that is faster, by their names.
    */
-  sites(graph: Graph, floats?: FloatParts): Sites
+  sites(graph: Graph, floats?: FloatParts, isSimilar?: (value: string, wider: string) => boolean): Sites
+  /** Rewrites what stays in float to what the target computes fastest, once Q/DQ nodes are in place. */
+  finish?(quantized: Graph): void
 }
