@@ -42,7 +42,8 @@ export function compileInProcess(
     }
     signal?.addEventListener('abort', onAbort, { once: true })
     child.on('error', (cause) => finish(() => reject(diedError('it could not be started', lastWords, cause))))
-    child.on('exit', (code, signalName) =>
+    // Not 'exit', which can come before the last words do.
+    child.on('close', (code, signalName) =>
       finish(() => reject(diedError(signalName ?? `exit code ${code}`, lastWords, undefined))),
     )
     child.on('message', (reply: WorkerReply) =>
@@ -52,7 +53,7 @@ export function compileInProcess(
       }),
     )
     const call: WorkerCall = { kind: 'create', model: { path }, options, id: 1 }
-    // A process that is gone already has said so through 'exit'.
+    // A process that is gone already has said so through 'close'.
     child.send(call, () => {})
   })
 }
