@@ -1,12 +1,15 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
-import { smallModel, sumModel } from '@lowlat/testing'
+import { Tensor } from '@lowlat/core'
+import { decodeModel, graphFromModel, saveGraph } from '@lowlat/onnx'
+import { denseModel, smallModel, sumModel } from '@lowlat/testing'
 import { afterEach, beforeAll, describe, expect, it } from 'vitest'
 import type { BuildEvent, BuildRequest, NativeContext, ParserError } from './native.ts'
 import { addonUntestable, errorOf, NativeBench } from './testing/native-bench.ts'
+import { buildOtherMajor } from './testing/other-major.ts'
 
 const range = { min: [1, 4], opt: [2, 4], max: [4, 4] }
 const profiles = [{ a: range, b: range }]
@@ -208,6 +211,24 @@ describe.skipIf(addonUntestable).each(suites)('the addon over TensorRT $major $v
     await nothingLeft()
   })
 
+  it('builds a model whose weights lie beside it, by its path', async () => {
+    const weights = new Tensor('float32', [64, 64], new Float32Array(64 * 64).fill(0.5))
+    const model = denseModel(weights)
+    const path = join(folder, 'outside.onnx')
+    const externalData = { fileName: 'outside.weights' }
+    await saveGraph(graphFromModel(decodeModel(model)), path, { externalData })
+    const dense = [{ x: { min: [1, 64], opt: [1, 64], max: [4, 64] } }]
+    const ofPath = await bench.library.build(
+      { ...bench.request(model, { profiles: dense }), model: { path } },
+      () => {},
+    ).done
+    expect(ofPath.plan).toEqual(await bench.plan(model, { profiles: dense }))
+    const bytes = readFileSync(path)
+    expect(bytes.byteLength).toBeLessThan(weights.bytes.byteLength)
+    expect(await errorOf(() => bench.plan(bytes, { profiles: dense }))).toMatchObject({ code: 'PARSE_FAILED' })
+    await nothingLeft()
+  })
+
   it('serialises and refits an engine', async () => {
     const engine = await bench.engine(sumModel(), { profiles, flags: ['REFIT'] })
     expect(engine.refittable).toBe(true)
@@ -360,5 +381,9 @@ describe.skipIf(addonUntestable).each(suites)('the addon over TensorRT $major $v
       code: 'SYMBOL_MISSING',
       symbol: 'getInferLibVersion',
     })
+    for (const unknown of ['9.3.0', '12.0.0']) {
+      const path = await buildOtherMajor(unknown)
+      expect(await errorOf(() => bench.open([path]))).toMatchObject({ code: 'VERSION_UNSUPPORTED', version: unknown })
+    }
   })
 })

@@ -1,17 +1,15 @@
-import { spawn } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { buildFakeNvinfer, buildSimulator, sumModel } from '@lowlat/testing'
 import { build } from 'tsup'
-import { beforeAll, describe, expect, it } from 'vitest'
+import { beforeAll, describe, it } from 'vitest'
+import { expectCleanEnds } from './testing/clean-ends.ts'
 import { buildAddon } from './testing/native-addon.ts'
 import { addonUntestable } from './testing/native-bench.ts'
 
 const TIMES = 100
-/** Processes at the same time. */
-const AT_ONCE = 3
 
 const scenarios = [
   'exit-in-build',
@@ -56,7 +54,7 @@ describe.skipIf(addonUntestable).each([10, 11] as const)('a process with a sessi
     script = await bundleChild()
     const { nvinferPath, onnxParserPath, pluginPath } = await buildFakeNvinfer({ major })
     const { driverPath } = await buildSimulator({ kernels: [] })
-    env = { ...process.env, LOWLAT_CUDA_DRIVER_LIB: driverPath, LOWLAT_TRT_ADDON: await buildAddon() }
+    env = { LOWLAT_CUDA_DRIVER_LIB: driverPath, LOWLAT_TRT_ADDON: await buildAddon() }
     config = JSON.stringify({
       nvinfer: nvinferPath,
       onnxParser: onnxParserPath,
@@ -67,20 +65,7 @@ describe.skipIf(addonUntestable).each([10, 11] as const)('a process with a sessi
     return () => rmSync(folder, { recursive: true })
   }, 900_000)
 
-  const run = (scenario: string) =>
-    new Promise((resolve, reject) => {
-      const child = spawn(process.execPath, [script, scenario, config], { env, timeout: 20_000 })
-      let output = ''
-      for (const stream of [child.stdout, child.stderr]) stream.on('data', (text) => (output += text))
-      child.on('error', reject)
-      child.on('close', (code, signal) => resolve({ code, signal, output }))
-    })
-
   it.each(scenarios)(`ends cleanly, ${TIMES} times: %s`, async (scenario) => {
-    let left = TIMES
-    const runs = Array.from({ length: AT_ONCE }, async () => {
-      while (left-- > 0) expect(await run(scenario)).toEqual({ code: 7, signal: null, output: '' })
-    })
-    await Promise.all(runs)
+    await expectCleanEnds(TIMES, [script, scenario, config], env)
   })
 })

@@ -1,4 +1,12 @@
-export { denseModel, gatherModel, identityModel, pictureModel, smallModel, sumModel } from './contract/models.ts'
+export {
+  denseModel,
+  gatherModel,
+  identityModel,
+  pictureModel,
+  smallModel,
+  sumModel,
+  unknownOperatorModel,
+} from './contract/models.ts'
 export { type OperatorSuite, testOperatorCases } from './contract/operator-cases.ts'
 export { testProbeWithoutDriver } from './contract/probe-without-driver.ts'
 export { type BackendSuite, testBackend } from './contract/test-backend.ts'

@@ -1,10 +1,10 @@
-import { spawn } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { buildFakeNvinfer, buildSimulator, sumModel } from '@lowlat/testing'
-import { beforeAll, describe, expect, it } from 'vitest'
+import { beforeAll, describe, it } from 'vitest'
+import { expectCleanEnds } from './clean-ends.ts'
 import { buildAddon } from './native-addon.ts'
 import { addonUntestable } from './native-bench.ts'
 
@@ -24,7 +24,7 @@ const scenarios = [
 
 /** Ends processes in the middle of everything, so many times each: code 7 means that nothing crashed, hung or was left. */
 export function testExits(times: number): void {
-  describe.skipIf(addonUntestable)('a process that ends', () => {
+  describe.skipIf(addonUntestable).each([10, 11] as const)('a process with the addon over TensorRT %i', (major) => {
     let config: string
     let driverPath: string
 
@@ -32,7 +32,7 @@ export function testExits(times: number): void {
       const folder = mkdtempSync(join(tmpdir(), 'lowlat-trt-exit-'))
       const model = join(folder, 'sum.onnx')
       writeFileSync(model, sumModel())
-      const { nvinferPath, onnxParserPath, pluginPath } = await buildFakeNvinfer({ major: 10 })
+      const { nvinferPath, onnxParserPath, pluginPath } = await buildFakeNvinfer({ major })
       driverPath = (await buildSimulator({ kernels: [] })).driverPath
       config = JSON.stringify({
         addon: await buildAddon(),
@@ -46,20 +46,8 @@ export function testExits(times: number): void {
       return () => rmSync(folder, { recursive: true })
     }, 900_000)
 
-    const run = (scenario: string) =>
-      new Promise((resolve, reject) => {
-        const env = { ...process.env, LOWLAT_CUDA_DRIVER_LIB: driverPath }
-        const child = spawn(process.execPath, [script, scenario, config], { env, timeout: 20_000 })
-        let output = ''
-        for (const stream of [child.stdout, child.stderr]) stream.on('data', (text) => (output += text))
-        child.on('error', reject)
-        child.on('close', (code, signal) => resolve({ code, signal, output }))
-      })
-
-    it.each(scenarios)('cleanly: %s', async (scenario) => {
-      for (let time = 0; time < times; time++) {
-        expect(await run(scenario)).toEqual({ code: 7, signal: null, output: '' })
-      }
+    it.each(scenarios)('ends cleanly: %s', async (scenario) => {
+      await expectCleanEnds(times, [script, scenario, config], { LOWLAT_CUDA_DRIVER_LIB: driverPath })
     })
   })
 }
