@@ -59,7 +59,7 @@ describe.skipIf(reason).each([10, 11] as const)(
         collect() // plans are freed when JavaScript collects them
         const { faultsFired: _, ...counts } = simulator.counts()
         const onDevice = Object.entries(counts).filter(([, count]) => count > 0)
-        return { alive: control.alive() - control.alive('OptimizationProfile'), onDevice } // those are their builder's
+        return { alive: control.alive(), onDevice }
       }
       await expect.poll(left, { timeout: 20_000 }).toEqual({ alive: 0, onDevice: [] })
       expect(control.violations()).toEqual([])

@@ -17,6 +17,7 @@ bool has_network_flag(uint32_t flags, const char* name) {
 
 Builder::~Builder() {
   if (children) note_violation("a builder was destroyed before " + std::to_string(children) + " of its networks and configurations");
+  destroy_all(profiles);
 }
 
 FAKE_METHOD(Builder, createBuilderConfig, void*, (Builder & self)) {
@@ -46,6 +47,7 @@ FAKE_METHOD(Builder, createNetworkV2, void*, (Builder & self, uint32_t flags)) {
 FAKE_METHOD(Builder, createOptimizationProfile, void*, (Builder & self)) {
   auto* profile = make<Profile>();
   profile->logger = self.logger;
+  self.profiles.push_back(profile);
   return handle_of(*profile);
 }
 

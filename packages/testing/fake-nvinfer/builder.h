@@ -14,6 +14,8 @@ struct Builder : Body {
   int32_t max_threads = 1;
   /** Networks and configurations that it made and that are alive. */
   int children = 0;
+  /** They end with it. */
+  std::vector<struct Profile*> profiles;
   ~Builder() override;
 };
 

@@ -7,15 +7,6 @@
 namespace fake_nvinfer {
 namespace {
 
-template <class T>
-void destroy_all(std::vector<T*>& handed_out) {
-  for (T* body : handed_out) {
-    Object* object = body->object;
-    // As when the caller destroys a public object.
-    reinterpret_cast<void (*)(void*)>(object->shown.vtable[lowlat_trt::kPublicDestroySlot])(&object->shown);
-  }
-}
-
 const TensorInfo& info_of(const NetworkTensor& self) { return self.network->graph.tensors[static_cast<size_t>(self.index)]; }
 const Layer& layer_of(const NetworkLayer& self) { return self.network->graph.layers[self.index]; }
 

@@ -70,12 +70,6 @@ const std::array<void*, slot_limit>& traps() {
   return instance;
 }
 
-void destroy(Object* object) {
-  delete std::exchange(object->body, nullptr);
-  object->vtable = const_cast<void**>(traps().data());
-  object->shown.vtable = const_cast<void**>(traps().data());
-}
-
 void destroy_public(PublicPart* shown) { destroy(shown->object); }
 
 /** The vtable of the objects of a class in this version. */
@@ -118,6 +112,12 @@ std::optional<int32_t> enumerator(const char* name, const char* key) {
   int32_t value = 0;
   if (!lowlat_trt::enumValue(library_version(), name, key, &value)) return std::nullopt;
   return value;
+}
+
+void destroy(Object* object) {
+  delete std::exchange(object->body, nullptr);
+  object->vtable = const_cast<void**>(traps().data());
+  object->shown.vtable = const_cast<void**>(traps().data());
 }
 
 void add_method(Method method, void* function) { methods().emplace(method, function); }

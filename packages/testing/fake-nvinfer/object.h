@@ -5,6 +5,7 @@
 #include <string>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "abi_tables.h"
 #include "types.h"
@@ -57,6 +58,13 @@ Object* object_of(Class type, const void* handle);
 [[noreturn]] void end_destroyed(const Object* object);
 /** What the caller holds. */
 void* handle_of(const Body& body);
+/** What its deleting destructor does. */
+void destroy(Object* object);
+/** For whoever owns what it gave out. */
+template <class T>
+void destroy_all(const std::vector<T*>& handed_out) {
+  for (T* body : handed_out) destroy(body->object);
+}
 
 /** Another object's body while that lives; null afterwards. */
 template <class T>
