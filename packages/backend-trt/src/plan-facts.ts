@@ -34,6 +34,8 @@ export interface PlanMetadata {
   /** Where the weights of a stripped plan come from. */
   readonly weightsFrom?: FileStamp
   readonly plugins: readonly string[]
+  /** Whether the plan carries those libraries: code of the host, which TensorRT loads only where that is allowed. */
+  readonly embedsPlugins?: boolean
 }
 
 /**

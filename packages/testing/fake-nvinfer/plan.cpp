@@ -54,8 +54,8 @@ std::string mismatch(const Plan& plan, bool host_code_allowed) {
   const bool same_version = plan.version == library_version();
   if (plan.version / 10000 != library_version() / 10000 || (!same_version && !plan.version_compatible))
     return "the plan was made by version " + text_of_version(plan.version) + " and this is " + version_text() + ": build it again";
-  if (plan.version_compatible && !host_code_allowed)
-    return "a version-compatible plan holds host code, which the runtime has not been allowed to load";
+  if ((plan.version_compatible || !plan.plugins.empty()) && !host_code_allowed)
+    return "the plan holds host code, which the runtime has not been allowed to load";
   if (!plan.hardware && plan.gpu != gpu_name())
     return "the plan was made for an incompatible device, " + plan.gpu + ", and this is " + gpu_name() + ": build it again";
   return "";

@@ -62,6 +62,7 @@ export async function compileModel(
     stronglyTyped: options.stronglyTyped,
     ...(weightsFrom !== undefined && { weightsFrom }),
     plugins: [...options.plugins],
+    ...(options.embedPlugins && { embedsPlugins: true }),
   }
   return {
     backend: 'trt',

@@ -207,7 +207,7 @@ async function checkSize({ payload }: Plan, { planBytes }: PlanMetadata): Promis
 async function deserialize(
   tensorRt: TensorRt,
   { payload }: Plan,
-  { facts }: PlanMetadata,
+  { facts, embedsPlugins }: PlanMetadata,
   cuda: CudaContext,
   { onLog, logSeverity }: TrtOptions,
 ): Promise<TensorRtEngine> {
@@ -215,7 +215,7 @@ async function deserialize(
   try {
     return await tensorRt.deserialize(source, {
       cuda,
-      hostCodeAllowed: facts.versionCompatible,
+      hostCodeAllowed: facts.versionCompatible || embedsPlugins === true,
       onLog,
       logSeverity,
     })
