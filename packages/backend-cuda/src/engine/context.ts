@@ -95,7 +95,11 @@ export class CudaExecutionContext implements ExecutionContext {
           await this.#executions.clear() // they hold addresses of what is replaced
           this.#workspace.grow(sizes)
         }
-        return new Execution(this.#workspace, lease, this.#recorderOf(lease.value))
+        const recorder = this.#recorderOf(lease.value)
+        recorder.prepare()
+        await this.#engine.ownTurn()
+        if (this.#disposed) throw disposedError()
+        return new Execution(this.#workspace, lease, recorder)
       })
     } catch (error) {
       await lease.release()

@@ -32,13 +32,12 @@ export class Execution implements AsyncDisposable {
   readonly #graphs: ReadonlyMap<DevicePhase, CudaGraphExec>
   readonly #resources: Resources
 
-  /** Captures all device phases. @throws BackendError. */
+  /** Captures all device phases. @param recorder prepared. @throws BackendError. */
   constructor(workspace: Workspace, lease: Lease<Prepared>, recorder: Recorder) {
     this.#workspace = workspace
     this.#lease = lease
     this.prepared = lease.value
     this.recorder = recorder
-    recorder.prepare()
     const { graphs, resources } = acquire((resources) => {
       const graphs = new Map<DevicePhase, CudaGraphExec>()
       for (const phase of this.#devicePhases()) graphs.set(phase, resources.own(this.#capture(phase)))
