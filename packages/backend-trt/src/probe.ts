@@ -1,4 +1,4 @@
-import { isLowlatError, messageOf, type Probe } from '@lowlat/core'
+import { isLowlatError, messageOf, type Probe, withoutRemedy } from '@lowlat/core'
 import { probeDriver } from '@lowlat/cuda-driver'
 import type { TensorRt } from './tensorrt/library.ts'
 
@@ -20,13 +20,8 @@ export function probeTensorRt(open: () => TensorRt): Probe {
       })),
     }
   } catch (error) {
-    if (isLowlatError(error)) return { available: false, reason: reasonOf(error), remedy: error.remedy, devices }
+    if (isLowlatError(error)) return { available: false, reason: withoutRemedy(error), remedy: error.remedy, devices }
     const remedy = 'Install TensorRT 10 or 11 anew, and report this if it persists.'
     return { available: false, reason: `TensorRT cannot be used: ${messageOf(error)}.`, remedy, devices }
   }
-}
-
-/** The message ends in the remedy, which a probe says by itself. */
-function reasonOf({ message, remedy }: { readonly message: string; readonly remedy: string }): string {
-  return message.endsWith(remedy) ? message.slice(0, -remedy.length).trim() : message
 }

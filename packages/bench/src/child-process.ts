@@ -1,8 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
-import { LowlatError } from '@lowlat/core'
-import { withoutRemedy } from './errors.ts'
+import { LowlatError, withoutRemedy } from '@lowlat/core'
 import type { ErrorReport, Reply, TaskKind, Tasks } from './protocol.ts'
 
 const STDERR_KEPT = 4000

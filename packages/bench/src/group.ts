@@ -1,5 +1,4 @@
-import { type LowlatError, messageOf } from '@lowlat/core'
-import { withoutRemedy } from './errors.ts'
+import { type LowlatError, messageOf, withoutRemedy } from '@lowlat/core'
 import type { ProcessCost } from './protocol.ts'
 import { type Failure, type MeasuredRow, noAccuracy, type Row, type SuiteName, type Unavailable } from './report.ts'
 import { summarize } from './statistics.ts'

@@ -1,4 +1,4 @@
-export { throwIfAborted, workAborted } from './abort.ts'
+export { onAbort, throwIfAborted, workAborted } from './abort.ts'
 export { type BackendInput, knownBackends, resolveBackend } from './backends.ts'
 export { Batcher } from './batcher.ts'
 export type { BatcherOptions } from './batcher-options.ts'
@@ -60,6 +60,7 @@ export {
   ModelError,
   messageOf,
   QueueFullError,
+  withoutRemedy,
 } from './errors.ts'
 export { feedList, type NamedTensor } from './feed-list.ts'
 export { checkInsideProfile } from './feeds.ts'

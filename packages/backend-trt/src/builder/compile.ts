@@ -20,16 +20,17 @@ import { loadPlugins } from '../plugins.ts'
 import { dtypeFromTensorRt } from '../tensorrt/dtypes.ts'
 import type { TensorRt } from '../tensorrt/library.ts'
 import { profilesFor } from './profiles.ts'
+import { readAside } from './read-in-thread.ts'
 import { requestFrom } from './request.ts'
-import { type BuildSource, readSource } from './source.ts'
+import type { BuildSource } from './source.ts'
 import { TimingCacheFile } from './timing-cache.ts'
 
 /** What errors say was aborted. */
 const WORK = 'Compiling the model'
 
 /**
- * Builds a plan on a thread of the addon: seconds to minutes, in which the event loop is free but for reading the model,
- * and for converting it where float16 is asked of float32.
+ * Builds a plan on threads: seconds to minutes, in which the event loop is free. One reads the model, and converts it
+ * where float16 is asked of float32; one of the addon builds.
  * @throws (as rejection) ModelError; ConfigError; BackendError; AbortError.
  */
 export async function compileModel(
@@ -42,7 +43,8 @@ export async function compileModel(
   const driver = openDriver()
   const device = driver.device(options.device)
   const weightsFrom = options.stripPlan ? await stampOf(fileOf(model)) : undefined
-  const source = await readSource(model, { precision, stronglyTyped: options.stronglyTyped, folder: workFolder })
+  const reading = { precision, stronglyTyped: options.stronglyTyped, folder: workFolder }
+  const source = await readAside(model, reading, WORK, signal)
   throwIfAborted(signal, WORK)
   const inputs = source.description.inputs.map(plainInfo)
   const profiles = profilesFor(inputs, compile.profiles, options)

@@ -25,7 +25,7 @@ export interface BuildSource {
   readonly dependencies: readonly FileStamp[]
 }
 
-interface SourceOptions {
+export interface SourceOptions {
   readonly precision: Precision
   /** Whether the types of the model are those of the engine. */
   readonly stronglyTyped: boolean

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { isLowlatError, ModelError, stampOf } from '@lowlat/core'
-import { readSource } from '../builder/source.ts'
+import { readAside } from '../builder/read-in-thread.ts'
 import type { PlanMetadata } from '../plan-facts.ts'
 import type { TensorRtEngine } from '../tensorrt/engine.ts'
 
@@ -21,7 +21,7 @@ export async function restoreWeights(engine: TensorRtEngine, metadata: PlanMetad
     throw stale(path, 'has changed')
   const folder = await mkdtemp(join(tmpdir(), 'lowlat-trt-'))
   try {
-    const { model } = await readSource({ kind: 'file', path }, { precision, stronglyTyped, folder })
+    const { model } = await readAside({ kind: 'file', path }, { precision, stronglyTyped, folder }, 'Loading the plan')
     const { missing } = await engine.refit(model)
     if (missing.length > 0) throw stale(path, `lacks the weights ${missing.slice(0, 5).join(', ')}`)
   } finally {

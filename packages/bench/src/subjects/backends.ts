@@ -1,6 +1,5 @@
 import { createBackend } from '@lowlat/backend-cpu'
-import { type BackendInput, isLowlatError, resolveBackend } from '@lowlat/core'
-import { withoutRemedy } from '../errors.ts'
+import { type BackendInput, isLowlatError, resolveBackend, withoutRemedy } from '@lowlat/core'
 import type { Absence } from '../protocol.ts'
 
 /** The CPU backend as a value, so that it is found wherever the bench is installed; others by name. */
