@@ -28,6 +28,7 @@ struct Workshop {
           .with("version", version_text(abi.version()));
     Owned network(abi.call(calls::Builder_createNetworkV2, builder.get(), flags));
     if (!network) throw refusal("BUILD_FAILED", "TensorRT creates no network", abi, *recorder, sink);
+    abi.call(calls::NetworkDefinition_setErrorRecorder, network.get(), recorder.get());
     return network;
   }
 

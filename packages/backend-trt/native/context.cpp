@@ -8,8 +8,7 @@ Context::Context(std::shared_ptr<Engine> engine, const std::string& strategy)
     : engine(std::move(engine)), recorder_(Immortals<ErrorRecorder>::take(abi())) {
   Engine& from = *this->engine;
   from.use_cuda();
-  from.recorder->reset();
-  const uint64_t mark = from.sink->mark();
+  const uint64_t mark = from.prepare();
   const int32_t kind = abi().value("ExecutionContextAllocationStrategy", strategy);
   context_ = Owned(abi().call(calls::CudaEngine_createExecutionContext, from.get(), kind));
   if (!context_) throw from.refused_since("createExecutionContext", mark);

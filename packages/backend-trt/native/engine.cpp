@@ -26,6 +26,11 @@ void Engine::use_cuda() const {
   if (cuda_context_) library->cuda().use(cuda_context_);
 }
 
+uint64_t Engine::prepare() const {
+  recorder->reset();
+  return sink->mark();
+}
+
 Failure Engine::refused_since(const char* call, uint64_t mark) const { return refused(call, abi(), *recorder, *sink, mark); }
 
 EngineFacts Engine::deserialize(const DeserializeOptions& options) {
@@ -35,6 +40,8 @@ EngineFacts Engine::deserialize(const DeserializeOptions& options) {
   if (options.host_code_allowed) abi().call(calls::Runtime_setEngineHostCodeAllowed, runtime_.get(), true);
   engine_ = Owned(deserialize_plan(options.plan));
   if (!engine_) throw refused_since("deserializeCudaEngine", 0);
+  // Without one of its own, its errors go to the process's first logger.
+  abi().call(calls::CudaEngine_setErrorRecorder, engine_.get(), recorder.get());
   return facts();
 }
 
@@ -77,8 +84,7 @@ EngineFacts Engine::facts() const {
 
 std::string Engine::inspect(const char* format, const void* context, int32_t layer) const {
   const Abi& abi = this->abi();
-  const uint64_t mark = sink->mark();
-  recorder->reset();
+  const uint64_t mark = prepare();
   const Owned inspector(abi.call(calls::CudaEngine_createEngineInspector, get()));
   if (!inspector) throw refused_since("createEngineInspector", mark);
   abi.call(calls::EngineInspector_setErrorRecorder, inspector.get(), recorder.get());
@@ -93,8 +99,7 @@ std::string Engine::inspect(const char* format, const void* context, int32_t lay
 
 HostMemory Engine::serialize(const std::vector<std::string>& flags) const {
   const Abi& abi = this->abi();
-  const uint64_t mark = sink->mark();
-  recorder->reset();
+  const uint64_t mark = prepare();
   const Owned config(abi.call(calls::CudaEngine_createSerializationConfig, get()));
   if (!config) throw refused_since("createSerializationConfig", mark);
   for (const std::string& flag : flags)
@@ -107,12 +112,11 @@ HostMemory Engine::serialize(const std::vector<std::string>& flags) const {
 
 std::vector<std::string> Engine::refit(const Source& model) const {
   const Abi& abi = this->abi();
-  const uint64_t mark = sink->mark();
-  recorder->reset();
+  const uint64_t mark = prepare();
   use_cuda();
-  const Owned refitter = library->refitter(get(), *logger, *sink);
+  const Owned refitter = library->refitter(get(), *logger, *sink, mark);
   abi.call(calls::Refitter_setErrorRecorder, refitter.get(), recorder.get());
-  const OwnedParser parser(abi, calls::OnnxParserRefitter_destroy, library->parser_refitter(refitter.get(), *logger, *sink));
+  const OwnedParser parser(abi, calls::OnnxParserRefitter_destroy, library->parser_refitter(refitter.get(), *logger, *sink, mark));
   const SourceBytes bytes(model);
   const char* path = model.path.empty() ? nullptr : model.path.c_str();
   if (!abi.call(calls::OnnxParserRefitter_refitFromBytes, parser.get(), bytes.data(), bytes.size(), path)) {

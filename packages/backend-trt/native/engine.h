@@ -40,6 +40,8 @@ class Engine : public Perishable {
   void* get() const { return engine_.get(); }
   /** Makes the CUDA context current in the calling thread. @throws Failure CUDA_FAILED. */
   void use_cuda() const;
+  /** Before a call: what was recorded earlier is forgotten. @returns the mark in the log for `refused_since`. */
+  uint64_t prepare() const;
   /** A call's refusal, with what was recorded and logged since. */
   Failure refused_since(const char* call, uint64_t mark) const;
 

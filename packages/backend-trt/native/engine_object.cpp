@@ -102,7 +102,7 @@ Napi::Value EngineObject::profile_shape(const Napi::CallbackInfo& info) {
     const std::string tensor = text_of(info[0], "tensor");
     const int32_t profile = int32_of(info[1], "profile");
     return range_of(info.Env(), [&](const char* selector) {
-      const uint64_t mark = engine->sink->mark();
+      const uint64_t mark = engine->prepare();
       const Dims dims = engine->abi().call(calls::CudaEngine_getProfileShape, engine->get(), tensor.c_str(), profile,
                                            engine->abi().value("OptProfileSelector", selector));
       if (dims.count < 0) throw engine->refused_since("getProfileShape", mark);
@@ -158,7 +158,7 @@ Napi::Value EngineObject::set_weight_streaming_budget(const Napi::CallbackInfo& 
   return guard(info.Env(), [&]() -> Napi::Value {
     const std::shared_ptr<Engine>& engine = ready("setWeightStreamingBudgetV2");
     const auto bytes = static_cast<int64_t>(size_of(info[0], "bytes"));
-    const uint64_t mark = engine->sink->mark();
+    const uint64_t mark = engine->prepare();
     engine->use_cuda();
     if (!engine->abi().call(calls::CudaEngine_setWeightStreamingBudgetV2, engine->get(), bytes))
       throw engine->refused_since("setWeightStreamingBudgetV2", mark);

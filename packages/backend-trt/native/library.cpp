@@ -8,11 +8,12 @@ using CreateWithLogger = void* (*)(void*, int32_t);
 using CreateFor = void* (*)(void*, void*, int32_t);
 
 /** A new object, or why there is none. */
-void* given(void* object, const char* call, const LogSink& sink) {
+void* given(void* object, const char* call, const LogSink& sink, uint64_t since = 0) {
   if (object) return object;
-  throw Failure{tells_of_memory(sink.recent()) ? "OUT_OF_MEMORY" : "REFUSED", std::string(call) + " returned nothing", {}}
+  const std::vector<LogMessage> log = sink.recent(since);
+  throw Failure{tells_of_memory(log) ? "OUT_OF_MEMORY" : "REFUSED", std::string(call) + " returned nothing", {}}
       .with("call", std::string(call))
-      .with("log", sink.recent());
+      .with("log", log);
 }
 
 }  // namespace
@@ -54,9 +55,9 @@ Owned Library::runtime(Logger& logger, const LogSink& sink) {
   return Owned(given(create(&logger, abi_->version()), "createInferRuntime", sink));
 }
 
-Owned Library::refitter(void* engine, Logger& logger, const LogSink& sink) {
+Owned Library::refitter(void* engine, Logger& logger, const LogSink& sink, uint64_t since) {
   const auto create = nvinfer_.symbol<CreateFor>("createInferRefitter_INTERNAL");
-  return Owned(given(create(engine, &logger, abi_->version()), "createInferRefitter", sink));
+  return Owned(given(create(engine, &logger, abi_->version()), "createInferRefitter", sink, since));
 }
 
 void* Library::parser(void* network, Logger& logger, const LogSink& sink) {
@@ -66,11 +67,11 @@ void* Library::parser(void* network, Logger& logger, const LogSink& sink) {
   return given(create(network, &logger, version), "createNvOnnxParser", sink);
 }
 
-void* Library::parser_refitter(void* refitter, Logger& logger, const LogSink& sink) {
+void* Library::parser_refitter(void* refitter, Logger& logger, const LogSink& sink, uint64_t since) {
   const DynamicLibrary& library = parser_library();
   const auto version = library.symbol<int (*)()>("getNvOnnxParserVersion")();
   const auto create = library.symbol<CreateFor>("createNvOnnxParserRefitter_INTERNAL");
-  return given(create(refitter, &logger, version), "createNvOnnxParserRefitter", sink);
+  return given(create(refitter, &logger, version), "createNvOnnxParserRefitter", sink, since);
 }
 
 bool Library::init_plugins() {

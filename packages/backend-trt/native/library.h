@@ -32,13 +32,13 @@ class Library {
   /** As it numbers itself; nothing until it was needed. */
   std::optional<int> parser_version();
 
-  /** New objects of TensorRT. @throws Failure REFUSED {call, log} where it gives none. */
+  /** New objects of TensorRT. @throws Failure REFUSED {call, log} where it gives none: what was logged since the mark. */
   Owned builder(Logger& logger, const LogSink& sink);
   Owned runtime(Logger& logger, const LogSink& sink);
-  Owned refitter(void* engine, Logger& logger, const LogSink& sink);
+  Owned refitter(void* engine, Logger& logger, const LogSink& sink, uint64_t since);
   /** Not owned: to be destroyed with its own `destroy`. */
   void* parser(void* network, Logger& logger, const LogSink& sink);
-  void* parser_refitter(void* refitter, Logger& logger, const LogSink& sink);
+  void* parser_refitter(void* refitter, Logger& logger, const LogSink& sink, uint64_t since);
 
   /** Registers the plugins of NVIDIA's plugin library. @throws Failure LIBRARY_MISSING, SYMBOL_MISSING. */
   bool init_plugins();

@@ -23,7 +23,6 @@ using Text = const char*;
   M(Builder, createOptimizationProfile, void*)                                             \
   M(Builder, setErrorRecorder, void, void*)                                                \
   M(Builder, buildSerializedNetwork, void*, void*, void*)                                  \
-  M(Builder, getPluginRegistry, void*)                                                     \
   M(BuilderConfig, setFlags, void, uint32_t)                                               \
   M(BuilderConfig, setMemoryPoolLimit, void, int32_t, size_t)                              \
   M(BuilderConfig, setBuilderOptimizationLevel, void, int32_t)                             \
@@ -41,6 +40,7 @@ using Text = const char*;
   M(BuilderConfig, createTimingCache, void*, const void*, size_t)                          \
   M(BuilderConfig, setTimingCache, bool, const void*, bool)                                \
   M(BuilderConfig, getTimingCache, const void*)                                            \
+  M(NetworkDefinition, setErrorRecorder, void, void*)                                      \
   M(NetworkDefinition, getNbInputs, int32_t)                                               \
   M(NetworkDefinition, getInput, void*, int32_t)                                           \
   M(NetworkDefinition, getNbOutputs, int32_t)                                              \
@@ -61,7 +61,6 @@ using Text = const char*;
   M(Runtime, deserializeCudaEngineV2, void*, void*)                                        \
   M(Runtime, setErrorRecorder, void, void*)                                                \
   M(Runtime, setEngineHostCodeAllowed, void, bool)                                         \
-  M(Runtime, getPluginRegistry, void*)                                                     \
   M(CudaEngine, getName, Text)                                                             \
   M(CudaEngine, getNbLayers, int32_t)                                                      \
   M(CudaEngine, getNbOptimizationProfiles, int32_t)                                        \
@@ -77,7 +76,6 @@ using Text = const char*;
   M(CudaEngine, isShapeInferenceIO, bool, Text)                                            \
   M(CudaEngine, getTensorIOMode, int32_t, Text)                                            \
   M(CudaEngine, getTensorFormat, int32_t, Text)                                            \
-  M(CudaEngine, getTensorFormatDesc, Text, Text)                                           \
   M(CudaEngine, getProfileShape, Dims, Text, int32_t, int32_t)                             \
   M(CudaEngine, getProfileTensorValues, const int32_t*, Text, int32_t, int32_t)            \
   M(CudaEngine, getProfileTensorValuesV2, const int64_t*, Text, int32_t, int32_t)          \
@@ -101,7 +99,6 @@ using Text = const char*;
   M(EngineInspector, getEngineInformation, Text, int32_t)                                  \
   M(EngineInspector, getLayerInformation, Text, int32_t, int32_t)                          \
   M(ExecutionContext, setErrorRecorder, void, void*)                                       \
-  M(ExecutionContext, setName, void, Text)                                                 \
   M(ExecutionContext, setOptimizationProfileAsync, bool, int32_t, void*)                   \
   M(ExecutionContext, setInputShape, bool, Text, const Dims&)                              \
   M(ExecutionContext, inferShapes, int32_t, int32_t, Text*)                                \

@@ -133,8 +133,25 @@ describe.skipIf(addonUntestable).each(suites)('the addon over TensorRT $major $v
     expect(error.log).toMatchObject([{ severity: 'error', message: expect.any(String) }])
     expect(await errorOf(() => context.enqueueInThread(0))).toMatchObject({ code: 'REFUSED', call: 'enqueueV3' })
     bench.control.failCall({ name: 'CudaEngine.createExecutionContext', code: 5 })
-    expect(await errorOf(() => engine.createContext({ memory: 'own' }))).toMatchObject({ code: 'OUT_OF_MEMORY' })
+    expect(await errorOf(() => engine.createContext({ memory: 'own' }))).toMatchObject({
+      code: 'OUT_OF_MEMORY',
+      errors: [expect.stringContaining('FAILED_ALLOCATION')],
+    })
     await context.dispose()
+    await engine.dispose()
+  })
+
+  it('blames no earlier failure for a later one', async () => {
+    const engine = await bench.engine(sumModel(), { profiles })
+    bench.control.failCall({ name: 'CudaEngine.createExecutionContext', code: 5 })
+    expect(await errorOf(() => engine.createContext({ memory: 'own' }))).toMatchObject({ code: 'OUT_OF_MEMORY' })
+    const calls = [() => engine.profileShape('none', 0), () => engine.refit({ bytes: sumModel() })]
+    if (version !== '10.0.0') calls.push(async () => engine.setWeightStreamingBudget(0))
+    for (const call of calls) {
+      const error = await errorOf(call)
+      expect(error).toMatchObject({ code: 'REFUSED', log: expect.any(Array) })
+      expect(JSON.stringify(error.log)).not.toContain('createExecutionContext')
+    }
     await engine.dispose()
   })
 
