@@ -1,8 +1,24 @@
 #include "library.h"
 
+#include "refusal.h"
+
+#include <set>
+
 namespace lowlat_trt {
 
 namespace {
+
+/** What was loaded into plugin registries, which are one for the process: they refuse plugins that they know. */
+struct LoadedPlugins {
+  std::mutex mutex;
+  std::set<std::pair<void*, std::string>> paths;
+};
+
+/** Never destroyed: threads may outlive static objects. */
+LoadedPlugins& loaded_plugins() {
+  static LoadedPlugins& value = *new LoadedPlugins;
+  return value;
+}
 
 using CreateWithLogger = void* (*)(void*, int32_t);
 using CreateFor = void* (*)(void*, void*, int32_t);
@@ -81,12 +97,20 @@ bool Library::init_plugins() {
 }
 
 void Library::load_plugins(const std::string& path) {
-  const uint64_t mark = sink_->mark();
   void* registry = nvinfer_.symbol<void* (*)()>("getPluginRegistry")();
-  if (registry && abi_->call(calls::PluginRegistry_loadLibrary, registry, path.c_str())) return;
-  throw Failure{"PLUGIN_FAILED", "TensorRT does not load the plugin library '" + path + "'", {}}
-      .with("library", path)
-      .with("log", sink_->recent(mark));
+  const std::shared_ptr<ErrorRecorder> recorder = Immortals<ErrorRecorder>::take(*abi_);
+  const std::lock_guard<std::mutex> lock(loaded_plugins().mutex);
+  const auto [entry, is_new] = loaded_plugins().paths.emplace(registry, path);
+  if (!is_new) return;
+  const uint64_t mark = sink_->mark();
+  void* before = abi_->call(calls::PluginRegistry_getErrorRecorder, registry);
+  abi_->call(calls::PluginRegistry_setErrorRecorder, registry, recorder.get());
+  const void* loaded = abi_->call(calls::PluginRegistry_loadLibrary, registry, path.c_str());
+  abi_->call(calls::PluginRegistry_setErrorRecorder, registry, before);
+  if (loaded) return;
+  loaded_plugins().paths.erase(entry);
+  Failure failure = refusal("PLUGIN_FAILED", "TensorRT does not load the plugin library '" + path + "'", *abi_, *recorder, *sink_, mark);
+  throw failure.with("library", path);
 }
 
 }  // namespace lowlat_trt

@@ -42,7 +42,7 @@ class Library {
 
   /** Registers the plugins of NVIDIA's plugin library. @throws Failure LIBRARY_MISSING, SYMBOL_MISSING. */
   bool init_plugins();
-  /** @throws Failure PLUGIN_FAILED {library, log}. */
+  /** Once in the process, however often it is asked for. @throws Failure PLUGIN_FAILED {library, errors, log}. */
   void load_plugins(const std::string& path);
 
   /** Logger of what belongs to no builder or runtime. */

@@ -121,6 +121,8 @@ using Text = const char*;
   M(Refitter, refitCudaEngine, bool)                                                       \
   M(Refitter, setErrorRecorder, void, void*)                                               \
   M(Refitter, getMissingWeights, int32_t, int32_t, Text*)                                  \
+  M(PluginRegistry, setErrorRecorder, void, void*)                                         \
+  M(PluginRegistry, getErrorRecorder, void*)                                               \
   M(PluginRegistry, loadLibrary, void*, Text)                                              \
   M(OnnxParser, destroy, void)                                                             \
   M(OnnxParser, parse, bool, const void*, size_t, Text)                                    \

@@ -5,7 +5,7 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { Tensor } from '@lowlat/core'
 import { decodeModel, graphFromModel, saveGraph } from '@lowlat/onnx'
-import { denseModel, smallModel, sumModel } from '@lowlat/testing'
+import { buildFakePlugins, denseModel, isSanitized, smallModel, sumModel } from '@lowlat/testing'
 import { afterEach, beforeAll, describe, expect, it } from 'vitest'
 import type { BuildEvent, BuildRequest, NativeContext, ParserError } from './native.ts'
 import { addonUntestable, errorOf, NativeBench } from './testing/native-bench.ts'
@@ -352,7 +352,14 @@ describe.skipIf(addonUntestable).each(suites)('the addon over TensorRT $major $v
     expect(await errorOf(() => bench.library.loadPluginLibrary(library))).toMatchObject({
       code: 'PLUGIN_FAILED',
       library,
+      errors: [expect.stringContaining('missing.so')],
     })
+  })
+
+  it('loads a plugin library once, whoever asks for it', async () => {
+    const path = await buildFakePlugins({ sanitize: isSanitized() })
+    for (const library of [bench.library, bench.open(), bench.library]) library.loadPluginLibrary(path)
+    expect(bench.control.calls('PluginRegistry.loadLibrary')).toBe(1)
   })
 
   it('frees what JavaScript lost', async () => {

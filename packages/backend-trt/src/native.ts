@@ -53,7 +53,7 @@ export interface NativeLibrary {
   /** As the parser numbers itself; undefined until it was needed. */
   readonly parserVersion?: number
   initPlugins(): boolean
-  /** @throws NativeError PLUGIN_FAILED {library, log}. */
+  /** Once in the process, however often it is asked for. @throws NativeError PLUGIN_FAILED {library, errors, log}. */
   loadPluginLibrary(path: string): void
   /**
    * Builds in a thread of its own. Rejects with PARSE_FAILED {errors: ParserError[]}, BUILD_FAILED {errors, log},
