@@ -16,35 +16,34 @@ std::vector<Text> pointers(const std::vector<std::string>& texts) {
 
 }  // namespace
 
-BuildConfig::BuildConfig(const Abi& abi, void* builder, const ErrorRecorder& recorder, const LogSink& sink)
+BuildConfig::BuildConfig(const Abi& abi, void* builder, ErrorRecorder& recorder, const LogSink& sink)
     : abi_(abi), builder_(builder), recorder_(recorder), sink_(sink), config_(abi.call(calls::Builder_createBuilderConfig, builder)) {
   if (!config_) throw refusal("BUILD_FAILED", "TensorRT creates no builder configuration", abi, recorder, sink);
 }
 
 void BuildConfig::set(const BuildRequest& request, const std::vector<std::string>& used_plugins) {
   // All at once: what is not named is off, also what is on by default.
-  abi_.call(calls::BuilderConfig_setFlags, get(), flag_bits(abi_, "BuilderFlag", request.flags));
+  apply(calls::BuilderConfig_setFlags, flag_bits(abi_, "BuilderFlag", request.flags));
   for (const auto& [pool, bytes] : request.memory_pools)
-    abi_.call(calls::BuilderConfig_setMemoryPoolLimit, get(), abi_.value("MemoryPoolType", pool), bytes);
+    apply(calls::BuilderConfig_setMemoryPoolLimit, abi_.value("MemoryPoolType", pool), bytes);
   set_choices(request);
   set_plugins(request, used_plugins);
   for (size_t index = 0; index < request.profiles.size(); index++) add_profile(request.profiles[index], index);
 }
 
 void BuildConfig::set_choices(const BuildRequest& request) {
-  if (request.optimization_level) abi_.call(calls::BuilderConfig_setBuilderOptimizationLevel, get(), *request.optimization_level);
-  if (request.max_aux_streams) abi_.call(calls::BuilderConfig_setMaxAuxStreams, get(), *request.max_aux_streams);
+  if (request.optimization_level) apply(calls::BuilderConfig_setBuilderOptimizationLevel, *request.optimization_level);
+  if (request.max_aux_streams) apply(calls::BuilderConfig_setMaxAuxStreams, *request.max_aux_streams);
   if (request.average_timing_iterations)
-    abi_.call(calls::BuilderConfig_setAvgTimingIterations, get(), *request.average_timing_iterations);
+    apply(calls::BuilderConfig_setAvgTimingIterations, *request.average_timing_iterations);
   if (request.hardware_compatibility)
-    abi_.call(calls::BuilderConfig_setHardwareCompatibilityLevel, get(),
-              abi_.value("HardwareCompatibilityLevel", *request.hardware_compatibility));
+    apply(calls::BuilderConfig_setHardwareCompatibilityLevel, abi_.value("HardwareCompatibilityLevel", *request.hardware_compatibility));
   if (request.profiling_verbosity)
-    abi_.call(calls::BuilderConfig_setProfilingVerbosity, get(), abi_.value("ProfilingVerbosity", *request.profiling_verbosity));
+    apply(calls::BuilderConfig_setProfilingVerbosity, abi_.value("ProfilingVerbosity", *request.profiling_verbosity));
   if (request.runtime_platform)
-    abi_.call(calls::BuilderConfig_setRuntimePlatform, get(), abi_.value("RuntimePlatform", *request.runtime_platform));
+    apply(calls::BuilderConfig_setRuntimePlatform, abi_.value("RuntimePlatform", *request.runtime_platform));
   for (const auto& [feature, on] : request.preview_features)
-    abi_.call(calls::BuilderConfig_setPreviewFeature, get(), abi_.value("PreviewFeature", feature), on);
+    apply(calls::BuilderConfig_setPreviewFeature, abi_.value("PreviewFeature", feature), on);
   if (request.tactic_sources)
     accept(abi_.call(calls::BuilderConfig_setTacticSources, get(), flag_bits(abi_, "TacticSource", *request.tactic_sources)),
            "setTacticSources");
@@ -61,7 +60,7 @@ void BuildConfig::set_plugins(const BuildRequest& request, const std::vector<std
   std::sort(paths.begin(), paths.end());
   paths.erase(std::unique(paths.begin(), paths.end()), paths.end());
   if (paths.empty()) return;
-  abi_.call(calls::BuilderConfig_setPluginsToSerialize, get(), pointers(paths).data(), static_cast<int32_t>(paths.size()));
+  apply(calls::BuilderConfig_setPluginsToSerialize, pointers(paths).data(), static_cast<int32_t>(paths.size()));
 }
 
 bool BuildConfig::attach_timing_cache(const std::optional<Source>& bytes, Owned& owner) {

@@ -1,5 +1,7 @@
 // A builder's settings.
 #pragma once
+#include <cstring>
+
 #include "build_request.h"
 #include "host_memory.h"
 #include "refusal.h"
@@ -9,7 +11,7 @@ namespace lowlat_trt {
 class BuildConfig {
  public:
   /** @throws Failure BUILD_FAILED. */
-  BuildConfig(const Abi& abi, void* builder, const ErrorRecorder& recorder, const LogSink& sink);
+  BuildConfig(const Abi& abi, void* builder, ErrorRecorder& recorder, const LogSink& sink);
 
   /** All settings and profiles. @throws Failure FLAG_UNSUPPORTED, PROFILE_INVALID, CALL_UNAVAILABLE, REFUSED. */
   void set(const BuildRequest& request, const std::vector<std::string>& used_plugins);
@@ -27,10 +29,19 @@ class BuildConfig {
   void set_range(void* profile, const ProfileRange& range, size_t index);
   [[noreturn]] void refuse_profile(const std::string& input, size_t index) const;
   void accept(bool accepted, const char* call) const;
+  /** A setting that TensorRT answers with nothing: refused where it records or logs an error. */
+  template <class... Parameters, class... Arguments>
+  void apply(const Call<void, Parameters...>& setter, Arguments... arguments) {
+    recorder_.reset();
+    const uint64_t mark = sink_.mark();
+    abi_.call(setter, get(), arguments...);
+    if (!recorder_.errors(abi_).empty() || tells_of_errors(sink_.recent(mark)))
+      throw refused(std::strchr(methodName(setter.method), '.') + 1, abi_, recorder_, sink_, mark);
+  }
 
   const Abi& abi_;
   void* const builder_;
-  const ErrorRecorder& recorder_;
+  ErrorRecorder& recorder_;
   const LogSink& sink_;
   Owned config_;
 };

@@ -53,6 +53,10 @@ std::vector<LogMessage> LogSink::recent(uint64_t since) const {
   return {recent_.end() - static_cast<std::ptrdiff_t>(wanted), recent_.end()};
 }
 
+bool tells_of_errors(const std::vector<LogMessage>& messages) {
+  return std::any_of(messages.begin(), messages.end(), [](const LogMessage& message) { return message.severity <= Severity::error; });
+}
+
 bool tells_of_memory(const std::vector<LogMessage>& messages) {
   for (const LogMessage& message : messages) {
     if (message.severity > Severity::error) continue;

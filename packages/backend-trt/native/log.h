@@ -30,6 +30,8 @@ class LogSink {
   uint64_t count_ = 0;
 };
 
+/** Whether there is an error among them. */
+bool tells_of_errors(const std::vector<LogMessage>& messages);
 /** Whether an error says that memory could not be had. */
 bool tells_of_memory(const std::vector<LogMessage>& messages);
 

@@ -202,6 +202,20 @@ describe.skipIf(addonUntestable).each(suites)('the addon over TensorRT $major $v
     await nothingLeft()
   })
 
+  it('refuses settings that TensorRT refuses without a result', async () => {
+    const memoryPools = { WORKSPACE: 2 ** 20 }
+    for (const [call, options] of [
+      ['setMemoryPoolLimit', { memoryPools }],
+      ['setBuilderOptimizationLevel', { optimizationLevel: 2 }],
+      ['setFlags', {}],
+    ] as const) {
+      bench.control.failCall({ name: `BuilderConfig.${call}`, code: 3 })
+      const error = await errorOf(() => build(sumModel(), { profiles, ...options }).done)
+      expect(error).toMatchObject({ code: 'REFUSED', call, log: [expect.anything()] })
+    }
+    await nothingLeft()
+  })
+
   it('uses a timing cache again, and says where it could not', async () => {
     const first = await build(sumModel(), { profiles, useTimingCache: true }).done
     expect(first.timingCache?.byteLength).toBeGreaterThan(0)
