@@ -1,12 +1,9 @@
 #include "values.h"
 
-#include <cerrno>
 #include <cmath>
-#include <cstdio>
-#include <cstring>
-#include <memory>
 
 #include "events.h"
+#include "file.h"
 
 namespace lowlat_trt {
 
@@ -140,16 +137,11 @@ Source source_of(const Napi::Value& value, const std::string& argument, std::vec
 
 SourceBytes::SourceBytes(const Source& source) : data_(source.data), size_(source.size) {
   if (source.path.empty()) return;
-  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(source.path.c_str(), "rbe"), std::fclose);
-  bool good = file != nullptr && fseeko(file.get(), 0, SEEK_END) == 0;
-  const off_t size = good ? ftello(file.get()) : -1;
-  good = size >= 0 && fseeko(file.get(), 0, SEEK_SET) == 0;
-  if (good) {
-    contents_.resize(static_cast<size_t>(size));
-    good = std::fread(&contents_[0], 1, contents_.size(), file.get()) == contents_.size();
-  }
-  if (!good)
-    throw Failure{"FILE_UNREADABLE", source.path + " cannot be read: " + std::strerror(errno), {}}.with("path", source.path);
+  const File file = open_file(source.path);
+  const off_t size = fseeko(file.get(), 0, SEEK_END) == 0 ? ftello(file.get()) : -1;
+  if (size < 0 || fseeko(file.get(), 0, SEEK_SET) != 0) throw unreadable(source.path);
+  contents_.resize(static_cast<size_t>(size));
+  if (std::fread(&contents_[0], 1, contents_.size(), file.get()) != contents_.size()) throw unreadable(source.path);
   data_ = contents_.data();
   size_ = contents_.size();
 }

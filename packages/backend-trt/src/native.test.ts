@@ -237,7 +237,12 @@ describe.skipIf(addonUntestable).each(suites)('the addon over TensorRT $major $v
       expect(await errorOf(() => bench.load(plan.slice(0, size)))).toMatchObject({ code: 'REFUSED' })
     }
     const missing = join(folder, 'missing.plan')
-    expect(await errorOf(() => bench.load({ path: missing }))).toMatchObject({ code: 'FILE_UNREADABLE', path: missing })
+    for (const unreadable of [missing, folder]) {
+      const error = { code: 'FILE_UNREADABLE', path: unreadable }
+      expect(await errorOf(() => bench.load({ path: unreadable }))).toMatchObject(error)
+      const request = { ...bench.request(sumModel()), model: { path: unreadable } }
+      expect(await errorOf(() => bench.library.build(request, () => {}).done)).toMatchObject(error)
+    }
     await nothingLeft()
   })
 

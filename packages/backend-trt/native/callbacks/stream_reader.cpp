@@ -1,8 +1,6 @@
 #include "stream_reader.h"
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 
 namespace lowlat_trt {
 
@@ -14,20 +12,17 @@ StreamReader::StreamReader(const Abi& abi, const Cuda& cuda, const std::string& 
     : cuda_(cuda),
       from_start_(abi.value("SeekPosition", "SET")),
       from_here_(abi.value("SeekPosition", "CUR")),
-      file_(std::fopen(path.c_str(), "rbe")) {
-  if (!file_) throw Failure{"FILE_UNREADABLE", path + " cannot be read: " + std::strerror(errno), {}}.with("path", path);
+      file_(open_file(path)) {
   vtable = abi.vtable(Class::StreamReaderV2,
                       {provide<Method::StreamReaderV2_read>(read), provide<Method::StreamReaderV2_seek>(seek)});
 }
-
-StreamReader::~StreamReader() { std::fclose(file_); }
 
 int64_t StreamReader::read(StreamReader* self, void* target, int64_t bytes, void* stream) noexcept {
   if (bytes < 0) return -1;
   try {
     if (self->cuda_.is_device_memory(target)) return self->read_to_device(reinterpret_cast<CUdeviceptr>(target), bytes, stream);
-    const size_t done = std::fread(target, 1, static_cast<size_t>(bytes), self->file_);
-    return std::ferror(self->file_) ? -1 : static_cast<int64_t>(done);
+    const size_t done = std::fread(target, 1, static_cast<size_t>(bytes), self->file_.get());
+    return std::ferror(self->file_.get()) ? -1 : static_cast<int64_t>(done);
   } catch (const std::exception&) {
     return -1;  // out of memory
   }
@@ -38,8 +33,8 @@ int64_t StreamReader::read_to_device(CUdeviceptr target, int64_t bytes, void* st
   while (done < bytes) {
     const size_t piece = std::min(staging_bytes, static_cast<size_t>(bytes - done));
     staging_.resize(std::max(staging_.size(), piece));
-    const size_t count = std::fread(staging_.data(), 1, piece, file_);
-    if (std::ferror(file_)) return -1;
+    const size_t count = std::fread(staging_.data(), 1, piece, file_.get());
+    if (std::ferror(file_.get())) return -1;
     if (count == 0) break;
     if (!cuda_.copy_in(target + static_cast<CUdeviceptr>(done), staging_.data(), count, stream)) return -1;
     done += static_cast<int64_t>(count);
@@ -49,7 +44,7 @@ int64_t StreamReader::read_to_device(CUdeviceptr target, int64_t bytes, void* st
 
 bool StreamReader::seek(StreamReader* self, int64_t offset, int32_t from) noexcept {
   const int whence = from == self->from_start_ ? SEEK_SET : from == self->from_here_ ? SEEK_CUR : SEEK_END;
-  return fseeko(self->file_, offset, whence) == 0;
+  return fseeko(self->file_.get(), offset, whence) == 0;
 }
 
 }  // namespace lowlat_trt

@@ -1,7 +1,6 @@
 #pragma once
-#include <cstdio>
-
 #include "../cuda.h"
+#include "../file.h"
 #include "provided.h"
 
 namespace lowlat_trt {
@@ -10,8 +9,6 @@ namespace lowlat_trt {
 struct StreamReader : Provided {
   /** @throws Failure FILE_UNREADABLE {path}. */
   StreamReader(const Abi& abi, const Cuda& cuda, const std::string& path);
-  StreamReader(const StreamReader&) = delete;
-  ~StreamReader();
 
  private:
   static int64_t read(StreamReader* self, void* target, int64_t bytes, void* stream) noexcept;
@@ -20,7 +17,7 @@ struct StreamReader : Provided {
 
   const Cuda& cuda_;
   const int32_t from_start_, from_here_;
-  std::FILE* file_;
+  const File file_;
   std::vector<char> staging_;
 };
 
