@@ -109,10 +109,12 @@ Napi::Value ContextObject::set_profile_in_thread(const Napi::CallbackInfo& info)
 }
 
 Napi::Value ContextObject::set_input_shape(const Napi::CallbackInfo& info) {
-  return run(info, "setInputShape", [&](Context& context) {
+  return guard(info.Env(), [&]() -> Napi::Value {
     const std::string name = text_of(info[0], "name");
     const Dims shape = dims_of(info[1], "shape");
-    context.accept(context.call(calls::ExecutionContext_setInputShape, name.c_str(), shape), "setInputShape");
+    return run(info, "setInputShape", [&](Context& context) {
+      context.accept(context.call(calls::ExecutionContext_setInputShape, name.c_str(), shape), "setInputShape");
+    });
   });
 }
 
@@ -126,7 +128,9 @@ Napi::Value ContextObject::infer_shapes(const Napi::CallbackInfo& info) {
     }
     context.accept(lacking >= 0, "inferShapes");
     names.resize(static_cast<size_t>(lacking));
-    return to_array(info.Env(), std::vector<std::string>(names.begin(), names.end()));
+    std::vector<std::string> result;
+    for (Text name : names) result.push_back(name ? name : "");
+    return to_array(info.Env(), result);
   });
 }
 
@@ -204,14 +208,16 @@ Napi::Value ContextObject::memory_for_shapes(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value ContextObject::set_aux_streams(const Napi::CallbackInfo& info) {
-  return run(info, "setAuxStreams", [&](Context& context) {
+  return guard(info.Env(), [&]() -> Napi::Value {
     std::vector<void*> streams;
     for (const int64_t stream : integers_of(info[0], "streams")) {
       if (stream <= 0) throw invalid("streams", "streams other than the default one");
       streams.push_back(reinterpret_cast<void*>(stream));
     }
-    context.call(calls::ExecutionContext_setAuxStreams, streams.data(), static_cast<int32_t>(streams.size()));
-    context.accept_unless_recorded("setAuxStreams");
+    return run(info, "setAuxStreams", [&](Context& context) {
+      context.call(calls::ExecutionContext_setAuxStreams, streams.data(), static_cast<int32_t>(streams.size()));
+      context.accept_unless_recorded("setAuxStreams");
+    });
   });
 }
 

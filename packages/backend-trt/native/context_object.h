@@ -16,7 +16,10 @@ class ContextObject : public Wrapped<ContextObject, Context> {
   ~ContextObject() override;
 
  private:
-  /** Runs a call in JavaScript's thread. @throws to JavaScript: DISPOSED, BUSY, and what the body throws. */
+  /**
+   * Runs a call in JavaScript's thread. The body reads no elements of arrays or objects, whose getters might dispose the context.
+   * @throws to JavaScript: DISPOSED, BUSY, and what the body throws.
+   */
   template <class Body>
   Napi::Value run(const Napi::CallbackInfo& info, const char* call, const Body& body);
   /** Runs a call in the engine's thread. */

@@ -18,6 +18,12 @@ Napi::Object range_of(Napi::Env env, const Part& part) {
   return range;
 }
 
+/** Those included that the engine's thread is about to make. @throws Failure IN_USE. */
+void refuse_with_contexts(const Engine& engine) {
+  if (engine.open_contexts == 0) return;
+  throw Failure{"IN_USE", "The engine has contexts: dispose them first", {}}.with("contexts", static_cast<double>(engine.open_contexts));
+}
+
 int64_t volume(const Dims& dims) {
   int64_t product = 1;
   for (int32_t index = 0; index < dims.count; index++) product *= std::max<int64_t>(dims.extents[index], 0);
@@ -158,6 +164,7 @@ Napi::Value EngineObject::set_weight_streaming_budget(const Napi::CallbackInfo& 
   return guard(info.Env(), [&]() -> Napi::Value {
     const std::shared_ptr<Engine>& engine = ready("setWeightStreamingBudgetV2");
     const auto bytes = static_cast<int64_t>(size_of(info[0], "bytes"));
+    refuse_with_contexts(*engine);
     const uint64_t mark = engine->prepare();
     engine->use_cuda();
     if (!engine->abi().call(calls::CudaEngine_setWeightStreamingBudgetV2, engine->get(), bytes))
@@ -240,9 +247,7 @@ Napi::Value EngineObject::create_context(const Napi::CallbackInfo& info) {
 Napi::Value EngineObject::dispose(const Napi::CallbackInfo& info) {
   return guard(info.Env(), [&]() -> Napi::Value {
     if (!has_state()) return disposal_.Value();
-    if (state()->open_contexts > 0)
-      throw Failure{"IN_USE", "The engine has contexts: dispose them first", {}}.with("contexts",
-                                                                                     static_cast<double>(state()->open_contexts));
+    refuse_with_contexts(*state());
     const std::shared_ptr<Engine> engine = take_state();
     Pending pending(info.Env());
     pending.events = engine->events;

@@ -125,6 +125,29 @@ describe.skipIf(addonUntestable).each(suites)('the addon over TensorRT $major $v
     stream.dispose()
   })
 
+  it('refuses calls to a context that is disposed while their arguments are read', async () => {
+    const engine = await bench.engine(sumModel(), { profiles })
+    const calls: ((context: NativeContext, list: number[]) => void)[] = [
+      (context, list) => context.setInputShape('a', list),
+      (context, list) => context.setAuxStreams(list),
+    ]
+    for (const call of calls) {
+      const context = await engine.createContext({ memory: 'own' })
+      const list = Object.defineProperty([2, 4], 1, { get: () => context.dispose() && 4 })
+      expect(await errorOf(() => call(context, list))).toMatchObject({ code: 'DISPOSED' })
+    }
+    await engine.dispose()
+  })
+
+  it('keeps the weight streaming budget while a context is being made', async () => {
+    const engine = await bench.engine(sumModel(), { profiles })
+    const context = engine.createContext({ memory: 'own' })
+    const error = await errorOf(() => engine.setWeightStreamingBudget(0))
+    expect(error).toMatchObject({ code: 'IN_USE', contexts: 1 })
+    await (await context).dispose()
+    await engine.dispose()
+  })
+
   it('says what TensorRT refuses: its errors and its log', async () => {
     const engine = await bench.engine(sumModel(), { profiles })
     const context = await engine.createContext({ memory: 'own' })

@@ -184,6 +184,7 @@ export interface NativeEngine {
   /** Of one context; for all profiles where none is named. */
   deviceMemoryBytes(profile?: number): number
   weightStreaming(): WeightStreaming
+  /** @throws NativeError IN_USE {contexts} while contexts are alive. */
   setWeightStreamingBudget(sizeBytes: number): void
   inspect(format: InspectorFormat): string
   inspectLayer(index: number, format: InspectorFormat): string
