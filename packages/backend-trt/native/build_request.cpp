@@ -26,7 +26,7 @@ template <class Visit>
 void for_each(const Napi::Object& object, const std::string& argument, const Visit& visit) {
   const Napi::Array names = object.GetPropertyNames();
   for (uint32_t index = 0; index < names.Length(); index++) {
-    const std::string name = names.Get(index).As<Napi::String>();
+    const std::string name = text_of(names.Get(index), argument);
     visit(name, object.Get(name), argument + "." + name);
   }
 }

@@ -427,6 +427,8 @@ describe.skipIf(addonUntestable).each(suites)('the addon over TensorRT $major $v
     expect(await wrong({ profiles: [{ a: { min: [1], opt: [1], max: [1, 2] } }] })).toMatchObject({
       argument: 'profiles[0].a',
     })
+    expect(await wrong({ profiles: [{ 'a\0': range, b: range }] })).toMatchObject({ argument: 'profiles[0]' })
+    expect(await wrong({ memoryPools: { 'WORKSPACE\0': 1 } })).toMatchObject({ argument: 'memoryPools' })
     expect(await wrong({ memoryPools: { WORKSPACE: 0.5 } })).toMatchObject({ argument: 'memoryPools.WORKSPACE' })
     expect(await errorOf(() => library.build(bench.request(sumModel()), undefined as never))).toMatchObject({
       argument: 'onEvent',
