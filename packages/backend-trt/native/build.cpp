@@ -43,7 +43,7 @@ struct Workshop {
 std::vector<std::string> used_plugins(const Abi& abi, const void* parser) {
   int64_t count = 0;
   const Text* paths = abi.call(calls::OnnxParser_getUsedVCPluginLibraries, parser, count);
-  return paths ? std::vector<std::string>(paths, paths + count) : std::vector<std::string>{};
+  return paths && count > 0 ? std::vector<std::string>(paths, paths + count) : std::vector<std::string>{};
 }
 
 BuildResult build_in(Workshop& shop, Library& library, const BuildRequest& request, const LogSink& sink,
@@ -66,13 +66,13 @@ BuildResult build_in(Workshop& shop, Library& library, const BuildRequest& reque
     throw Failure{"PARSE_FAILED", "TensorRT's parser refuses the model: " + first, {}}.with("errors", errors);
   }
   stop_if_cancelled();
+  ProgressMonitor monitor(abi, events, cancelled);
   BuildConfig config(abi, shop.builder.get(), *shop.recorder, sink);
   config.set(request, used_plugins(abi, parser.get()));
   BuildResult result;
   if (request.use_timing_cache) result.timing_cache_refused = !config.attach_timing_cache(request.timing_cache, shop.timing_cache);
   // What was tried before is no reason for a failure of the build.
   shop.recorder->reset();
-  ProgressMonitor monitor(abi, events, cancelled);
   abi.call(calls::BuilderConfig_setProgressMonitor, config.get(), &monitor);
   result.plan = HostMemory(abi, abi.call(calls::Builder_buildSerializedNetwork, shop.builder.get(), network.get(), config.get()));
   stop_if_cancelled();

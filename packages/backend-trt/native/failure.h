@@ -1,5 +1,7 @@
 // What goes wrong in native code, on its way to JavaScript: an Error with `code` and further properties.
 #pragma once
+#include <exception>
+#include <new>
 #include <string>
 #include <utility>
 #include <variant>
@@ -35,5 +37,20 @@ struct Failure {
     return *this;
   }
 };
+
+/** What was thrown, as a failure. Call it in a catch block. */
+inline Failure failure_of_exception() {
+  try {
+    throw;
+  } catch (Failure& failure) {
+    return std::move(failure);
+  } catch (const std::bad_alloc&) {
+    return {"OUT_OF_MEMORY", "The process has no memory left", {}};
+  } catch (const std::exception& error) {
+    return {"INTERNAL", error.what(), {}};
+  } catch (...) {
+    return {"INTERNAL", "Something was thrown that is no exception", {}};
+  }
+}
 
 }  // namespace lowlat_trt

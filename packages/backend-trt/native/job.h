@@ -11,19 +11,6 @@
 
 namespace lowlat_trt {
 
-/** What ended the work, as a failure. Call it in a catch block. */
-inline Failure failure_of_exception() {
-  try {
-    throw;
-  } catch (Failure& failure) {
-    return std::move(failure);
-  } catch (const std::bad_alloc&) {
-    return {"OUT_OF_MEMORY", "The process has no memory left", {}};
-  } catch (const std::exception& error) {
-    return {"INTERNAL", error.what(), {}};
-  }
-}
-
 /** How a job ended, on its way to its promise: a letter. */
 template <class Result>
 struct Delivery {

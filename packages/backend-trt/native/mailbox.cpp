@@ -2,6 +2,8 @@
 
 #include <ctime>
 
+#include "values.h"
+
 namespace lowlat_trt {
 
 namespace {
@@ -95,7 +97,10 @@ void Mailbox::open_letters(Napi::Env env) {
 
 void call_out(Napi::Env env, const std::function<void()>& action) {
   try {
-    action();
+    guard(env, [&]() -> Napi::Value {
+      action();
+      return {};
+    });
   } catch (const Napi::Error& error) {
     napi_fatal_exception(env, error.Value());
   }

@@ -60,15 +60,15 @@ Napi::Value to_array(Napi::Env env, const Dims& dims);
 Napi::Number to_number(Napi::Env env, uint64_t value);
 Napi::Error to_error(Napi::Env env, const Failure& failure);
 
-/** Runs the body of a function that JavaScript called: failures become exceptions there. */
+/** Runs the body of a function that JavaScript called: whatever it throws becomes an exception there. */
 template <class Body>
 Napi::Value guard(Napi::Env env, const Body& body) {
   try {
     return body();
-  } catch (const Failure& failure) {
-    throw to_error(env, failure);
-  } catch (const std::bad_alloc&) {
-    throw to_error(env, Failure{"OUT_OF_MEMORY", "The process has no memory left", {}});
+  } catch (const Napi::Error&) {
+    throw;
+  } catch (...) {
+    throw to_error(env, failure_of_exception());
   }
 }
 

@@ -60,6 +60,9 @@ void Worker::run() {
 
 void ThreadGroup::start(std::shared_ptr<Worker> worker) {
   reap();
+  auto own = std::make_unique<std::shared_ptr<Worker>>(worker);
+  const std::lock_guard<std::mutex> lock(mutex_);
+  members_.push_back({pthread_t{}, std::move(worker)});
   pthread_attr_t attributes;
   pthread_attr_init(&attributes);
   pthread_attr_setstacksize(&attributes, stack_bytes);
@@ -67,21 +70,22 @@ void ThreadGroup::start(std::shared_ptr<Worker> worker) {
   sigset_t all, before;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
-  const std::lock_guard<std::mutex> lock(mutex_);
-  Member member{pthread_t{}, worker};
   const int status = pthread_create(
-      &member.thread, &attributes,
+      &members_.back().thread, &attributes,
       [](void* argument) -> void* {
         const std::unique_ptr<std::shared_ptr<Worker>> own(static_cast<std::shared_ptr<Worker>*>(argument));
         (*own)->run();
         return nullptr;
       },
-      new std::shared_ptr<Worker>(worker));
+      own.get());
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
   pthread_attr_destroy(&attributes);
-  if (status != 0)
-    throw Failure{"OUT_OF_MEMORY", std::string("The system starts no further thread: ") + std::strerror(status), {}};
-  members_.push_back(std::move(member));
+  if (status == 0) {
+    own.release();
+    return;
+  }
+  members_.pop_back();
+  throw Failure{"OUT_OF_MEMORY", std::string("The system starts no further thread: ") + std::strerror(status), {}};
 }
 
 void ThreadGroup::reap() {
