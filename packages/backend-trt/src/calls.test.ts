@@ -140,7 +140,6 @@ describe.skipIf(reason).each([10, 11] as const)(
       const plugins = [await buildFakePlugins({ sanitize: isSanitized() })]
       for (const trt of [
         { plugins },
-        { plugins, embedPlugins: true },
         { plugins, embedPlugins: true, versionCompatible: true },
       ]) {
         const backendOptions = { trt: { timingCache: false, ...trt } }

@@ -27,6 +27,7 @@ describe('the options of the TensorRT backend', () => {
     [{ plugins: 'libplugin.so' }, /list/],
     [{ onBuild: 'log' }, /function/],
     [{ builderFlags: ['FP16'] }, /strongly typed/],
+    [{ plugins: ['libplugin.so'], embedPlugins: true }, /versionCompatible: true/],
   ])('refuse %j', (options, message) => {
     expect(() => parseTrtOptions(options)).toThrow(
       expect.objectContaining({ code: 'CONFIG_INVALID', message: expect.stringMatching(message) }),

@@ -87,7 +87,7 @@ export interface TrtOptions {
   readonly weightStreamingMB?: number | undefined
   /** Libraries with plugins, loaded before TensorRT builds or loads anything. */
   readonly plugins: readonly string[]
-  /** Put those libraries into the plan. */
+  /** Put those libraries into the plan, which has to be version compatible. */
   readonly embedPlugins: boolean
   /** What the plan says about its layers: everything ('detailed', default), names or nothing. */
   readonly profilingVerbosity: 'detailed' | 'layer-names-only' | 'none'
@@ -227,6 +227,14 @@ export function parseTrtOptions(options: Readonly<Record<string, unknown>>): Trt
       remedy:
         "Say it in the model (precision: 'fp16', or Q/DQ nodes by @lowlat/quantize), or set stronglyTyped: false with TensorRT 10.",
       received: choosing,
+    })
+  }
+  if (parsed.embedPlugins && !parsed.versionCompatible) {
+    throw new ConfigError('CONFIG_INVALID', {
+      message: 'Expected versionCompatible: true with embedPlugins, got false.',
+      remedy:
+        'Set versionCompatible: true: TensorRT puts plugin libraries into version-compatible plans only. Or leave out embedPlugins, and ship the libraries beside the plan.',
+      received: false,
     })
   }
   return parsed
