@@ -28,6 +28,13 @@ void Context::prepare() {
   engine->use_cuda();
 }
 
+void Context::enqueue(void* stream) const {
+  if (!allocators_.empty() && engine->library->cuda().is_capturing(stream))
+    throw Failure{"REFUSED", "Runs with outputs of allocateOutput cannot be captured: their memory may move", {}}
+        .with("call", std::string("enqueueV3"));
+  accept(call(calls::ExecutionContext_enqueueV3, stream), "enqueueV3");
+}
+
 void Context::allocate_output(const std::string& name) {
   std::unique_ptr<OutputAllocator>& allocator = allocators_[name];
   if (allocator) return;

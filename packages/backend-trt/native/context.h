@@ -30,6 +30,8 @@ class Context : public Perishable {
   const Abi& abi() const { return engine->abi(); }
   const void* get() const { return context_.get(); }
 
+  /** @throws Failure REFUSED, also in a capture where outputs have allocators: a graph would keep addresses that later runs free. */
+  void enqueue(void* stream) const;
   void allocate_output(const std::string& name);
   /** Null where the output has no allocator. */
   const OutputAllocator* allocator(const std::string& name) const;

@@ -242,17 +242,13 @@ Napi::Value ContextObject::set_nvtx_verbosity(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value ContextObject::enqueue(const Napi::CallbackInfo& info) {
-  return run(info, "enqueueV3", [&](Context& context) {
-    context.accept(context.call(calls::ExecutionContext_enqueueV3, pointer_of(info[0], "stream")), "enqueueV3");
-  });
+  return run(info, "enqueueV3", [&](Context& context) { context.enqueue(pointer_of(info[0], "stream")); });
 }
 
 Napi::Value ContextObject::enqueue_in_thread(const Napi::CallbackInfo& info) {
   return guard(info.Env(), [&]() -> Napi::Value {
     void* stream = pointer_of(info[0], "stream");
-    return run_in_thread(info, "enqueueV3", [stream](Context& context) {
-      context.accept(context.call(calls::ExecutionContext_enqueueV3, stream), "enqueueV3");
-    });
+    return run_in_thread(info, "enqueueV3", [stream](Context& context) { context.enqueue(stream); });
   });
 }
 

@@ -8,6 +8,8 @@ namespace {
 
 constexpr int success = 0;
 constexpr int out_of_memory = 2;
+// CU_STREAM_CAPTURE_STATUS_NONE
+constexpr int not_captured = 0;
 // CU_POINTER_ATTRIBUTE_MEMORY_TYPE, CU_MEMORYTYPE_DEVICE
 constexpr int memory_type = 2;
 constexpr unsigned device_memory = 2;
@@ -28,6 +30,7 @@ Cuda::Cuda(const std::string& path)
       set_current_(library_.symbol<int (*)(void*)>("cuCtxSetCurrent")),
       allocate_(library_.symbol<int (*)(CUdeviceptr*, size_t)>("cuMemAlloc_v2")),
       free_(library_.symbol<int (*)(CUdeviceptr)>("cuMemFree_v2")),
+      is_capturing_(library_.symbol<int (*)(void*, int*)>("cuStreamIsCapturing")),
       pointer_attribute_(library_.optional<int (*)(void*, int, CUdeviceptr)>("cuPointerGetAttribute")),
       copy_async_(library_.optional<int (*)(CUdeviceptr, const void*, size_t, void*)>("cuMemcpyHtoDAsync_v2")),
       synchronize_(library_.optional<int (*)(void*)>("cuStreamSynchronize")) {}
@@ -40,6 +43,11 @@ CUdeviceptr Cuda::allocate(size_t bytes) const {
   if (result == out_of_memory) return 0;
   check("cuMemAlloc", result);
   return address;
+}
+
+bool Cuda::is_capturing(void* stream) const {
+  int status = not_captured;
+  return is_capturing_(stream, &status) == success && status != not_captured;
 }
 
 bool Cuda::is_device_memory(const void* address) const {

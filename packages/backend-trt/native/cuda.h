@@ -21,6 +21,9 @@ class Cuda {
   /** Errors are of no use to whoever is done with the memory. */
   void free(CUdeviceptr address) const { free_(address); }
 
+  /** Whether what is given to a stream becomes part of a graph. */
+  bool is_capturing(void* stream) const;
+
   /** Whether `copy_in` can tell where memory lies. */
   bool tells_memory_kind() const { return pointer_attribute_ && copy_async_ && synchronize_; }
   bool is_device_memory(const void* address) const;
@@ -32,6 +35,7 @@ class Cuda {
   int (*set_current_)(void*);
   int (*allocate_)(CUdeviceptr*, size_t);
   int (*free_)(CUdeviceptr);
+  int (*is_capturing_)(void*, int*);
   int (*pointer_attribute_)(void*, int, CUdeviceptr);
   int (*copy_async_)(CUdeviceptr, const void*, size_t, void*);
   int (*synchronize_)(void*);

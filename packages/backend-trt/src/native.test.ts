@@ -350,6 +350,24 @@ describe.skipIf(addonUntestable).each(suites)('the addon over TensorRT $major $v
     for (const part of [input, copy, stream]) part.dispose()
   })
 
+  it('captures no run whose outputs it allocates: the next one may free them', async () => {
+    const engine = await bench.engine(sumModel(), { profiles })
+    const context = await engine.createContext({ memory: 'own' })
+    const stream = bench.cuda.createStream()
+    const memory = bench.cuda.allocate(1024)
+    for (const name of ['a', 'b']) context.setInputShape(name, [2, 4])
+    for (const [index, name] of ['a', 'b', 'difference'].entries()) context.setAddress(name, memory.address + 256 * index)
+    context.allocateOutput('sum')
+    context.enqueue(stream.handle)
+    stream.synchronize()
+    expect(context.allocated('sum').shape).toEqual([2, 4])
+    const error = await errorOf(() => stream.capture(() => context.enqueue(stream.handle)))
+    expect(error).toMatchObject({ code: 'REFUSED', call: 'enqueueV3' })
+    await context.dispose()
+    await engine.dispose()
+    for (const part of [memory, stream]) part.dispose()
+  })
+
   it('works in memory that it is given, and takes the settings of a context', async () => {
     const engine = await bench.engine(sumModel(), { profiles })
     const context = await engine.createContext({ memory: 'user' })

@@ -224,7 +224,10 @@ export interface NativeContext {
   maxOutputBytes(name: string): number
   /** Of device memory; of pinned memory for a tensor that lies on the host. */
   setAddress(name: string, address: number): void
-  /** Lets the addon allocate an output when TensorRT knows its size (IOutputAllocator); memory is used again while it suffices. */
+  /**
+   * Lets the addon allocate an output when TensorRT knows its size (IOutputAllocator); memory is used again while it suffices.
+   * Runs cannot be captured from then on.
+   */
   allocateOutput(name: string): void
   /** @throws NativeError REFUSED before a run has told the shape. */
   allocated(name: string): { address: number; sizeBytes: number; shape: number[] }
