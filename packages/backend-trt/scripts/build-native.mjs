@@ -35,7 +35,12 @@ const newest = { GLIBC: [2, 28], GCC: [4, 3] }
 const jobsAtOnce = 2
 
 const language = ['-std=c++17', '-fPIC', '-fvisibility=hidden', '-fvisibility-inlines-hidden', '-Wall', '-Wextra']
-const defines = ['-DNAPI_VERSION=8', '-DNODE_ADDON_API_CPP_EXCEPTIONS']
+// In a worker that is being terminated nothing can be thrown any more; without the last one that ends the process.
+const defines = [
+  '-DNAPI_VERSION=8',
+  '-DNODE_ADDON_API_CPP_EXCEPTIONS',
+  '-DNODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS',
+]
 const optimised = ['-O2', '-fno-plt', '-ffunction-sections', '-fdata-sections']
 // The addon stays loaded when the last worker thread that used it ends: TensorRT keeps pointers to its loggers.
 const linked = ['-shared', '-Wl,-z,nodelete', '-Wl,-z,now', '-Wl,--gc-sections', '-Wl,--as-needed']

@@ -100,6 +100,14 @@ const scenarios = {
       process.exitCode = fake.func('double fake_nvinfer_alive(const char *name)')('Builder') === 0 ? exitCode : 1
     })
   },
+  async 'terminated-in-calls'() {
+    for (let count = 0; count < 8; count++) {
+      const worker = new Worker(fileURLToPath(import.meta.url), { workerData: { scenario: 'worker-calls', config } })
+      await new Promise((resolve) => worker.once('message', resolve))
+      await worker.terminate()
+    }
+    process.exitCode = exitCode
+  },
   'ended-worker': () => {
     const worker = new Worker(fileURLToPath(import.meta.url), { workerData: { scenario: 'worker-loads', config } })
     worker.on('exit', () => {
@@ -111,6 +119,18 @@ const scenarios = {
   },
   'worker-builds': () => whileBuilding(() => parentPort?.postMessage('building')),
   'worker-loads': () => load(cudaContext()),
+  'worker-calls': () => {
+    const library = createRequire(import.meta.url)(addon).open(paths)
+    const profiles = Array(50).fill({ a: { min: [1, 4], opt: [2, 4], max: [4, 4] } })
+    parentPort?.postMessage('calling')
+    for (;;) {
+      try {
+        library.build({ model: { path: model }, cudaContext: 0, stronglyTyped: true, profiles }, undefined)
+      } catch {
+        // no listener: only its arguments are read
+      }
+    }
+  },
 }
 
 await scenarios[scenario]?.()

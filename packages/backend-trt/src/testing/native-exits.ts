@@ -19,6 +19,7 @@ const scenarios = [
   'end-with-open-objects',
   'dispose-at-exit',
   'terminated-worker',
+  'terminated-in-calls',
   'ended-worker',
 ]
 
