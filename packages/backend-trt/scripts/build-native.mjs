@@ -120,9 +120,8 @@ async function forEach(items, work) {
 
 /** @typedef {{ library: string, name: string, version: string }} NeededSymbol */
 
-/** Versioned symbols that a library takes from others. @param {string} path @returns {Promise<NeededSymbol[]>} */
-async function neededSymbols(path) {
-  const table = await run('readelf', ['--dyn-syms', '--wide', path])
+/** Versions that a library takes from others, with whose they are. @param {string} path @returns {Promise<Map<string, string>>} */
+async function neededVersions(path) {
   const owners = new Map()
   let file = ''
   for (const line of (await run('readelf', ['--version-info', '--wide', path])).split('\n')) {
@@ -130,6 +129,13 @@ async function neededSymbols(path) {
     const version = /Name: (\S+)\s+Flags/.exec(line)?.[1]
     if (version) owners.set(version, file)
   }
+  return owners
+}
+
+/** Versioned symbols that a library takes from others. @param {string} path @returns {Promise<NeededSymbol[]>} */
+async function neededSymbols(path) {
+  const owners = await neededVersions(path)
+  const table = await run('readelf', ['--dyn-syms', '--wide', path])
   return [...table.matchAll(/\bUND (\w+)@+([\w.]+)/g)].map(([, name = '', version = '']) => ({
     name,
     version,
@@ -213,9 +219,12 @@ async function compileNative(output, compiler) {
     const renewed = (await neededSymbols(built)).filter(({ version }) => isTooNew(version))
     const old = renewed.length > 0 ? await oldLibraries(renewed, folder, compiler) : []
     await run(compiler, [...link, ...old, '-ldl', '-pthread', '-s', '-o', built])
-    const wrong = (await neededSymbols(built)).filter(({ version }) => isTooNew(version))
-    if (wrong.length > 0)
-      throw new Error(`too new: ${wrong.map(({ name, version }) => `${name}@${version}`).join(', ')}`)
+    // Versions without a symbol too: linkers that pack relocations demand GLIBC_ABI_DT_RELR.
+    const wrong = [...(await neededVersions(built)).keys()].filter(isTooNew)
+    if (wrong.length > 0) {
+      const names = (await neededSymbols(built)).filter(({ version }) => wrong.includes(version)).map(({ name }) => name)
+      throw new Error(`too new: ${[...wrong, ...names].join(', ')}`)
+    }
     mkdirSync(dirname(output), { recursive: true })
     const partial = `${output}.${process.pid}`
     writeFileSync(partial, readFileSync(built), { mode: 0o755 })
