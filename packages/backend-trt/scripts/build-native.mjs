@@ -36,11 +36,7 @@ const jobsAtOnce = 2
 
 const language = ['-std=c++17', '-fPIC', '-fvisibility=hidden', '-fvisibility-inlines-hidden', '-Wall', '-Wextra']
 // In a worker that is being terminated nothing can be thrown any more; without the last one that ends the process.
-const defines = [
-  '-DNAPI_VERSION=8',
-  '-DNODE_ADDON_API_CPP_EXCEPTIONS',
-  '-DNODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS',
-]
+const defines = ['-DNAPI_VERSION=8', '-DNODE_ADDON_API_CPP_EXCEPTIONS', '-DNODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS']
 const optimised = ['-O2', '-fno-plt', '-ffunction-sections', '-fdata-sections']
 // The addon stays loaded when the last worker thread that used it ends: TensorRT keeps pointers to its loggers.
 const linked = ['-shared', '-Wl,-z,nodelete', '-Wl,-z,now', '-Wl,--gc-sections', '-Wl,--as-needed']
@@ -222,7 +218,9 @@ async function compileNative(output, compiler) {
     // Versions without a symbol too: linkers that pack relocations demand GLIBC_ABI_DT_RELR.
     const wrong = [...(await neededVersions(built)).keys()].filter(isTooNew)
     if (wrong.length > 0) {
-      const names = (await neededSymbols(built)).filter(({ version }) => wrong.includes(version)).map(({ name }) => name)
+      const names = (await neededSymbols(built))
+        .filter(({ version }) => wrong.includes(version))
+        .map(({ name }) => name)
       throw new Error(`too new: ${[...wrong, ...names].join(', ')}`)
     }
     mkdirSync(dirname(output), { recursive: true })

@@ -138,10 +138,7 @@ describe.skipIf(reason).each([10, 11] as const)(
         nodes: [['TwiceAsPlugin', ['x'], ['y']]],
       })
       const plugins = [await buildFakePlugins({ sanitize: isSanitized() })]
-      for (const trt of [
-        { plugins },
-        { plugins, embedPlugins: true, versionCompatible: true },
-      ]) {
+      for (const trt of [{ plugins }, { plugins, embedPlugins: true, versionCompatible: true }]) {
         const backendOptions = { trt: { timingCache: false, ...trt } }
         await using session = await createSession(model, { backend: standIn.backend(), backendOptions, cache: false })
         const { y } = await session.run({ x: new Tensor('float32', [2], Float32Array.of(3, 4)) })

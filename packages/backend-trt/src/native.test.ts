@@ -133,7 +133,11 @@ describe.skipIf(addonUntestable).each(suites)('the addon over TensorRT $major $v
     ]
     for (const call of calls) {
       const context = await engine.createContext({ memory: 'own' })
-      const list = Object.defineProperty([2, 4], 1, { get: () => context.dispose() && 4 })
+      const get = () => {
+        context.dispose()
+        return 4
+      }
+      const list = Object.defineProperty([2, 4], 1, { get })
       expect(await errorOf(() => call(context, list))).toMatchObject({ code: 'DISPOSED' })
     }
     await engine.dispose()
@@ -168,8 +172,8 @@ describe.skipIf(addonUntestable).each(suites)('the addon over TensorRT $major $v
     const engine = await bench.engine(sumModel(), { profiles })
     bench.control.failCall({ name: 'CudaEngine.createExecutionContext', code: 5 })
     expect(await errorOf(() => engine.createContext({ memory: 'own' }))).toMatchObject({ code: 'OUT_OF_MEMORY' })
-    const calls = [() => engine.profileShape('none', 0), () => engine.refit({ bytes: sumModel() })]
-    if (version !== '10.0.0') calls.push(async () => engine.setWeightStreamingBudget(0))
+    const calls: (() => unknown)[] = [() => engine.profileShape('none', 0), () => engine.refit({ bytes: sumModel() })]
+    if (version !== '10.0.0') calls.push(() => engine.setWeightStreamingBudget(0))
     for (const call of calls) {
       const error = await errorOf(call)
       expect(error).toMatchObject({ code: 'REFUSED', log: expect.any(Array) })
@@ -356,7 +360,8 @@ describe.skipIf(addonUntestable).each(suites)('the addon over TensorRT $major $v
     const stream = bench.cuda.createStream()
     const memory = bench.cuda.allocate(1024)
     for (const name of ['a', 'b']) context.setInputShape(name, [2, 4])
-    for (const [index, name] of ['a', 'b', 'difference'].entries()) context.setAddress(name, memory.address + 256 * index)
+    for (const [index, name] of ['a', 'b', 'difference'].entries())
+      context.setAddress(name, memory.address + 256 * index)
     context.allocateOutput('sum')
     context.enqueue(stream.handle)
     stream.synchronize()
