@@ -95,7 +95,8 @@ const scenarios = {
   },
   'terminated-worker': () => {
     const worker = new Worker(fileURLToPath(import.meta.url), { workerData: { scenario: 'worker-builds', config } })
-    worker.on('message', async () => {
+    // It tells of every step.
+    worker.once('message', async () => {
       await worker.terminate()
       process.exitCode = fake.func('double fake_nvinfer_alive(const char *name)')('Builder') === 0 ? exitCode : 1
     })
