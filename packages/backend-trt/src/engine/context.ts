@@ -230,13 +230,13 @@ export class TrtExecutionContext implements ExecutionContext {
   }
 
   async #shutDown(): Promise<void> {
-    this.#engine.forget(this)
     await this.#last.catch(() => {}) // its caller hears of it
     try {
       await this.#memory.workspace.idle()
     } finally {
       const plain = [...this.#plain.values()].map(({ binding }) => binding)
       await disposeAll([this.#graphs, ...plain, this.#resources])
+      this.#engine.forget(this) // last: until then the engine has to wait
     }
   }
 }

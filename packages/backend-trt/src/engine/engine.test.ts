@@ -223,6 +223,20 @@ describe.skipIf(reason)(`an engine${reason ? ` (${reason})` : ''}`, () => {
     }
   })
 
+  it('waits for contexts that are being disposed, and makes no more', async () => {
+    const engine = await session.load(await compile([profile(1, 4, 8)]))
+    const contexts = [await engine.createContext(), await engine.createContext()]
+    const pending = contexts.map((context) => context.run(square(4)))
+    const going = contexts[0]![Symbol.asyncDispose]()
+    const gone = engine[Symbol.asyncDispose]()
+    await expect(engine.createContext()).rejects.toMatchObject({ code: 'DISPOSED' })
+    await gone
+    expect(fake.live).toEqual({ engines: 0, contexts: 0 })
+    await going
+    for (const run of pending) expect((await run).y!.shape).toEqual([4, 4])
+    await expect(engine.createContext()).rejects.toMatchObject({ code: 'DISPOSED' })
+  })
+
   it('refuses plans for other versions, GPUs and backends, and damaged ones', async () => {
     const plan = await compile([profile(1, 4, 8)])
     const facts = (plan.metadata as { facts: { tensorRt: string; gpu: Record<string, unknown> } }).facts

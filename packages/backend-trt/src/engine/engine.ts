@@ -1,5 +1,6 @@
 import { stat } from 'node:fs/promises'
 import {
+  DisposedError,
   disposeAll,
   type Engine,
   type EngineReport,
@@ -168,14 +169,15 @@ export class TrtEngine implements Engine {
     return this.#layers
   }
 
-  /** @throws BackendError OUT_OF_MEMORY and others; the engine and its other contexts go on. */
+  /** @throws BackendError OUT_OF_MEMORY and others; the engine and its other contexts go on. DisposedError. */
   async createContext(): Promise<ExecutionContext> {
+    if (this.#disposed) throw disposedError()
     const context = new TrtExecutionContext(this)
     this.#contexts.add(context)
     return context
   }
 
-  /** For a context that disposes itself. */
+  /** For a context that has disposed itself. */
   forget(context: TrtExecutionContext): void {
     this.#contexts.delete(context)
   }
@@ -197,6 +199,13 @@ export class TrtEngine implements Engine {
   async #shutDown(): Promise<void> {
     await disposeAll([...this.#contexts, ...this.#owned])
   }
+}
+
+function disposedError(): DisposedError {
+  return new DisposedError({
+    message: 'The engine was disposed.',
+    remedy: 'Load the plan again, or dispose the engine only when nobody needs contexts of it any more.',
+  })
 }
 
 async function checkSize({ payload }: Plan, { planBytes }: PlanMetadata): Promise<void> {
