@@ -1,7 +1,8 @@
 // @ts-check
 // Builds the addon from native/ and abi/ to prebuilt/linux-x64/lowlat_trt.node. Does nothing where nothing has changed since; where
 // there is no compiler it says so and leaves what is there.
-//   node scripts/build-native.mjs
+//   node scripts/build-native.mjs [--required]
+// --required: fails where there is no addon afterwards. A package that is packed has one.
 // What it makes runs on Linux with glibc 2.28 or newer, also when it is built on a newer system:
 // - libstdc++ is linked in, nothing of it is exported. libgcc_s, which Node.js itself needs, is not linked in: that of newer
 //   compilers calls _dl_find_object, which glibc has since 2.35 only.
@@ -250,4 +251,10 @@ async function buildNative(compiler) {
   console.log(`addon: ${relative(packageDirectory, outputPath)}`)
 }
 
-if (argv[1] && import.meta.url === pathToFileURL(argv[1]).href) await buildNative(process.env.CXX ?? 'g++')
+if (argv[1] && import.meta.url === pathToFileURL(argv[1]).href) {
+  await buildNative(process.env.CXX ?? 'g++')
+  if (argv.includes('--required') && !existsSync(outputPath)) {
+    console.error(`addon: the package needs ${relative(packageDirectory, outputPath)}: build it with g++ on linux-x64`)
+    process.exitCode = 1
+  }
+}
