@@ -21,13 +21,18 @@ describe('the options of the TensorRT backend', () => {
     [{ defaultRange: { min: 1, max: 8 } }, /min <= opt <= max/],
     [{ axisRanges: { height: 5 } }, /by the name of an axis/],
     [{ shapeValues: { size: { min: [1], opt: [2, 3], max: [4] } } }, /by the name of an input/],
-    [{ memoryPools: { WORKSPACE: 1.5 } }, /bytes/],
+    [{ memoryPools: { TACTIC_DRAM: 1.5 } }, /bytes/],
+    [{ memoryPools: { WORKSPACE: 1024 } }, /workspaceMB/],
+    [{ workspaceMB: 2 ** 45 }, /workspaceMB/],
     [{ hardwareCompatibility: 'turing' }, /'ampere-plus'/],
     [{ timingCache: true }, /false/],
     [{ plugins: 'libplugin.so' }, /list/],
     [{ onBuild: 'log' }, /function/],
     [{ builderFlags: ['FP16'] }, /strongly typed/],
     [{ plugins: ['libplugin.so'], embedPlugins: true }, /versionCompatible: true/],
+    [{ builderFlags: ['SPARSE_WEIGHTS', 'STRIP_PLAN'] }, /got STRIP_PLAN.*stripPlan: true/],
+    [{ builderFlags: ['VERSION_COMPATIBLE'] }, /versionCompatible: true/],
+    [{ builderFlags: ['WEIGHT_STREAMING'] }, /weightStreamingMB/],
   ])('refuse %j', (options, message) => {
     expect(() => parseTrtOptions(options)).toThrow(
       expect.objectContaining({ code: 'CONFIG_INVALID', message: expect.stringMatching(message) }),
@@ -44,5 +49,7 @@ describe('the options of the TensorRT backend', () => {
     const other = { device: 1, graphs: 3, sharedMemory: true, timingCache: false, onBuild() {}, onLog() {} }
     expect(planned(other)).toBe(planned({}))
     expect(planned({ workspaceMB: 64 })).not.toBe(planned({}))
+    expect(planned({ weightStreamingMB: 0 })).not.toBe(planned({}))
+    expect(planned({ weightStreamingMB: 0 })).toBe(planned({ weightStreamingMB: 64 }))
   })
 })

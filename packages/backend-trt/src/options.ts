@@ -58,7 +58,7 @@ export interface TrtOptions {
   readonly optimizationLevel?: number | undefined
   /** Memory that tactics may use while a layer runs, MiB. Default: all there is. */
   readonly workspaceMB?: number | undefined
-  /** Limits of other memory pools in bytes, by TensorRT's name: { TACTIC_SHARED_MEMORY: 65536 }. */
+  /** Limits of the memory pools beside the workspace in bytes, by TensorRT's name: { TACTIC_SHARED_MEMORY: 65536 }. */
   readonly memoryPools: Readonly<Record<string, number>>
   /** Further flags by TensorRT's names without their k: ['SPARSE_WEIGHTS', 'STRICT_NANS']. */
   readonly builderFlags: readonly string[]
@@ -79,11 +79,17 @@ export interface TrtOptions {
   readonly hardwareCompatibility: 'none' | 'ampere-plus' | 'same-compute-capability'
   /** Plans that later releases of the same major version load too. */
   readonly versionCompatible: boolean
-  /** Which weights can be replaced later. */
+  /** Which weights can be replaced later. Other than 'no' it takes one profile at most. */
   readonly refit: Refit
-  /** Leave the weights out of the plan: they come from the model's file when it is loaded. Needs a model by its path. */
+  /**
+   * Leave the weights out of the plan: they come from the model's file when it is loaded. Needs a model by its path, and
+   * takes one profile at most.
+   */
   readonly stripPlan: boolean
-  /** Weights may stay on the host and come to the device while they are needed: MiB of them that the device holds. */
+  /**
+   * Weights may stay on the host and come to the device while they are needed: MiB of them that the device holds. Where
+   * these are not all, runs are no CUDA graphs, and each waits in a thread of the addon.
+   */
   readonly weightStreamingMB?: number | undefined
   /** Libraries with plugins, loaded before TensorRT builds or loads anything. */
   readonly plugins: readonly string[]
@@ -146,6 +152,9 @@ const oneOf = (...values: readonly unknown[]): Rule => ({
   accepts: (value) => values.includes(value),
 })
 
+/** As many bytes as numbers tell apart. */
+const MAX_MB = 2 ** 32
+
 const RANGE = '{ min, opt, max } with 0 <= min <= opt <= max'
 
 const rules: RulesFor<TrtOptions> = {
@@ -159,7 +168,7 @@ const rules: RulesFor<TrtOptions> = {
   stronglyTyped: booleanRule,
   tf32: booleanRule,
   optimizationLevel: integerRule(0, 5),
-  workspaceMB: integerRule(1),
+  workspaceMB: integerRule(1, MAX_MB),
   memoryPools: recordRule('an object of bytes by the name of a memory pool', isSize),
   builderFlags: listRule(nameRule),
   parserFlags: listRule(nameRule),
@@ -175,7 +184,7 @@ const rules: RulesFor<TrtOptions> = {
   versionCompatible: booleanRule,
   refit: oneOf('no', 'all', 'individual', 'identical'),
   stripPlan: booleanRule,
-  weightStreamingMB: integerRule(0),
+  weightStreamingMB: integerRule(0, MAX_MB),
   plugins: listRule(nameRule),
   embedPlugins: booleanRule,
   profilingVerbosity: oneOf('detailed', 'layer-names-only', 'none'),
@@ -215,6 +224,18 @@ const defaults = {
 /** Flags that let TensorRT choose types, against what a strongly typed network is. */
 const typeFlags = new Set(['FP16', 'BF16', 'INT8', 'FP8', 'INT4', 'FP4'])
 
+/** Flags that do more than the builder does: what says so is the option. */
+const ownOptions: Readonly<Record<string, string>> = {
+  TF32: 'tf32: true',
+  REFIT: "refit: 'all'",
+  REFIT_INDIVIDUAL: "refit: 'individual'",
+  REFIT_IDENTICAL: "refit: 'identical'",
+  STRIP_PLAN: 'stripPlan: true',
+  VERSION_COMPATIBLE: 'versionCompatible: true',
+  WEIGHT_STREAMING: 'weightStreamingMB',
+  DISABLE_TIMING_CACHE: 'timingCache: false',
+}
+
 /** @throws ConfigError CONFIG_INVALID. */
 export function parseTrtOptions(options: Readonly<Record<string, unknown>>): TrtOptions {
   checkOptions('options of the TensorRT backend', options, rules, invalidConfig)
@@ -237,12 +258,29 @@ export function parseTrtOptions(options: Readonly<Record<string, unknown>>): Trt
       received: false,
     })
   }
+  const own = parsed.builderFlags.filter((flag) => Object.hasOwn(ownOptions, flag))
+  if (own.length > 0) {
+    throw new ConfigError('CONFIG_INVALID', {
+      message: `Expected only builder flags that have no option of their own, got ${own.join(', ')}.`,
+      remedy: `Say ${own.map((flag) => ownOptions[flag]).join(', ')} instead.`,
+      received: own,
+    })
+  }
+  if (parsed.memoryPools.WORKSPACE !== undefined) {
+    throw new ConfigError('CONFIG_INVALID', {
+      message: 'Expected only memory pools that have no option of their own, got WORKSPACE.',
+      remedy: 'Say workspaceMB instead.',
+      received: parsed.memoryPools.WORKSPACE,
+    })
+  }
   return parsed
 }
 
 /** What a plan depends on among the options; JSON. */
 export function plannedOptions(options: TrtOptions): Readonly<Record<string, unknown>> {
-  const { device, timingCache, graphs, sharedMemory, persistentCacheBytes, logSeverity, onBuild, onLog, ...planned } =
+  const { device, timingCache, graphs, sharedMemory, persistentCacheBytes, logSeverity, onBuild, onLog, ...rest } =
     options
-  return planned
+  const { weightStreamingMB, ...planned } = rest
+  // How many of the weights stay on the device is a matter of loading.
+  return { ...planned, weightStreaming: weightStreamingMB !== undefined }
 }

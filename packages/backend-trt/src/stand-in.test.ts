@@ -266,6 +266,15 @@ describe.skipIf(reason).each([10, 11] as const)(
       else await expect(loose).rejects.toMatchObject({ code: 'CONFIG_INVALID' })
     })
 
+    it('captures nothing while weights are streamed, and says so before anything runs', async () => {
+      await using session = await open(denseModel(weights), { weightStreamingMB: 0 }, { warmup: false, contexts: 1 })
+      const noGraphs = session.inspect().properties.noGraphs
+      expect(noGraphs).toMatch(/weights come from the host/)
+      for (let run = 0; run < 3; run++) await session.run({ x: row(1, 1) })
+      expect(standIn.control.calls('ExecutionContext.enqueueV3')).toBe(3)
+      expect(session.inspect().properties.noGraphs).toBe(noGraphs)
+    })
+
     it('is to be had call by call', async () => {
       const { tensorRt } = standIn
       const driver = openDriver()

@@ -89,6 +89,17 @@ describe.skipIf(reason)(`a build${reason ? ` (${reason})` : ''}`, () => {
     expect(fake.plugins).toEqual(['/opt/plugin.so'])
   })
 
+  it('takes one profile for weights that can be replaced', async () => {
+    const at = (batch: number) => ({ x: { min: [1, 4], opt: [1, 4], max: [batch, 4] } })
+    const refused = { code: 'CONFIG_INVALID', message: expect.stringMatching(/one profile/) }
+    await expect(session.compile(model, { refit: 'all' }, [at(1), at(8)])).rejects.toMatchObject(refused)
+    const path = join(session.folder, 'model.onnx')
+    writeFileSync(path, model)
+    await expect(session.compile(path, { stripPlan: true }, [at(1), at(8)])).rejects.toMatchObject(refused)
+    expect(fake.requests).toEqual([])
+    await session.compile(model, { refit: 'all' }, [at(8)])
+  })
+
   const typesIn = (index: number) => {
     const { model } = fake.requests[index]!
     const graph = graphFromOnnx('bytes' in model ? model.bytes : readFileSync(model.path))

@@ -1,4 +1,4 @@
-import type { OptimizationProfile, Precision, TensorInfo } from '@lowlat/core'
+import { ConfigError, type OptimizationProfile, type Precision, type TensorInfo } from '@lowlat/core'
 import type { TrtOptions } from '../options.ts'
 import type { BuildOptions } from '../tensorrt/library.ts'
 import { nativeProfiles } from './profiles.ts'
@@ -9,7 +9,10 @@ const MB = 2 ** 20
 
 const refitFlags = { no: [], all: ['REFIT'], individual: ['REFIT_INDIVIDUAL'], identical: ['REFIT_IDENTICAL'] } as const
 
-/** The options of this backend in TensorRT's terms. @throws ConfigError CONFIG_INVALID for values of unknown inputs. */
+/**
+ * The options of this backend in TensorRT's terms.
+ * @throws ConfigError CONFIG_INVALID for values of unknown inputs, and for options that do not go with the profiles.
+ */
 export function requestFrom(
   options: TrtOptions,
   precision: Precision,
@@ -17,6 +20,7 @@ export function requestFrom(
   profiles: readonly OptimizationProfile[],
 ): Request {
   const { workspaceMB, optimizationLevel, auxStreams, timingIterations, tacticSources, tiling } = options
+  checkRefit(options, profiles)
   return {
     stronglyTyped: options.stronglyTyped,
     flags: flagsFrom(options, precision),
@@ -35,6 +39,17 @@ export function requestFrom(
     useTimingCache: options.timingCache !== false,
     pluginLibraries: options.embedPlugins ? options.plugins : [],
   }
+}
+
+/** TensorRT takes one profile for an engine whose weights can be replaced, which those of a stripped plan are. */
+function checkRefit({ refit, stripPlan }: TrtOptions, profiles: readonly OptimizationProfile[]): void {
+  if (profiles.length < 2 || (refit === 'no' && !stripPlan)) return
+  throw new ConfigError('CONFIG_INVALID', {
+    message: `Expected one profile for an engine ${stripPlan ? 'without weights in its plan' : `with refit: '${refit}'`}, got ${profiles.length}.`,
+    remedy: `Give one profile that holds all shapes, or leave out ${stripPlan ? 'stripPlan' : 'refit'}.`,
+    expected: 1,
+    received: profiles.length,
+  })
 }
 
 function flagsFrom(options: TrtOptions, precision: Precision): string[] {

@@ -95,6 +95,7 @@ export class TrtEngine implements Engine {
     this.#expected = expectedKeys(inputs, profiles)
     this.#runs = Array.from({ length: Math.max(1, profiles.length) }, () => 0)
     if (options.graphs === 0) this.#noCaptures = 'graphs is 0'
+    else if (streamsWeights(native, options)) this.#noCaptures = 'weights come from the host while a run goes on'
     else if (this.io.usesHost) this.#noCaptures = 'inputs or outputs lie on the host'
   }
 
@@ -206,6 +207,13 @@ function disposedError(): DisposedError {
     message: 'The engine was disposed.',
     remedy: 'Load the plan again, or dispose the engine only when nobody needs contexts of it any more.',
   })
+}
+
+/** Runs of such engines wait for copies of weights, which no capture can hold. */
+function streamsWeights(native: TensorRtEngine, { weightStreamingMB }: TrtOptions): boolean {
+  if (weightStreamingMB === undefined) return false
+  const { budgetBytes, streamableBytes } = native.weightStreaming()
+  return budgetBytes < streamableBytes
 }
 
 async function checkSize({ payload }: Plan, { planBytes }: PlanMetadata): Promise<void> {
