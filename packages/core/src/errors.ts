@@ -139,6 +139,11 @@ export function isLowlatError(error: unknown, code?: ErrorCode): error is Lowlat
   )
 }
 
+/** What went wrong alone: the message of a LowlatError ends with its remedy. */
+export function withoutRemedy({ message, remedy }: { readonly message: string; readonly remedy: string }): string {
+  return message.endsWith(remedy) ? message.slice(0, message.length - remedy.length).trim() : message
+}
+
 /** The message of anything that was thrown. */
 export function messageOf(error: unknown): string {
   if (error instanceof Error) return error.message

@@ -67,7 +67,7 @@ export { checkInsideProfile } from './feeds.ts'
 export { bfloat16FromNumber, float16FromNumber, fromFloat32, numberFromBfloat16, numberFromFloat16 } from './float.ts'
 export { type InferOptions, type InferTensorOptions, infer, inferFeeds } from './infer.ts'
 export { flagKnob, integerKnob, type Knob, listKnobs, stringKnob } from './knobs.ts'
-export { type ModelInput, modelSourceFrom, readModel, sha256Of, stampOf } from './model-source.ts'
+export { isUnchanged, type ModelInput, modelSourceFrom, readModel, sha256Of, stampOf } from './model-source.ts'
 export {
   booleanRule,
   checkArgument,

@@ -1,5 +1,5 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import { type DeviceInfo, isLowlatError, messageOf, type Probe } from '@lowlat/core'
+import { type DeviceInfo, isLowlatError, messageOf, type Probe, withoutRemedy } from '@lowlat/core'
 import type { DeviceProperties } from './device.ts'
 import { type DriverOptions, openDriver } from './driver.ts'
 import { cuResult } from './results.ts'
@@ -30,8 +30,8 @@ export interface Surroundings {
 export function explain(error: unknown, surroundings: Surroundings): Probe {
   const { inContainer, hasDeviceFiles, platform } = surroundings
   if (!isLowlatError(error)) return unavailable(`The driver cannot be used: ${messageOf(error)}.`, 'Check nvidia-smi.')
-  const { message, remedy, details } = error
-  const reason = message.endsWith(remedy) ? message.slice(0, -remedy.length).trim() : message
+  const { remedy, details } = error
+  const reason = withoutRemedy(error)
   if (details.missing) {
     if (platform !== 'linux' && platform !== 'win32') {
       return unavailable(reason, 'CUDA needs Linux or Windows and an NVIDIA GPU; use another backend here.')
