@@ -208,7 +208,7 @@ describe.skipIf(reason).each([10, 11] as const)(
       ['createNvOnnxParser_INTERNAL', 'RUN_FAILED'],
       ['OptimizationProfile.setDimensions', 'PROFILE_INVALID'],
       ['Builder.buildSerializedNetwork', 'MODEL_UNSUPPORTED'],
-      ['createInferRuntime_INTERNAL', 'PLAN_INVALID'],
+      ['createInferRuntime_INTERNAL', 'RUN_FAILED'],
       ['CudaEngine.createExecutionContext', 'RUN_FAILED'],
       ['ExecutionContext.setOptimizationProfileAsync', 'RUN_FAILED'],
       ['ExecutionContext.setTensorAddress', 'RUN_FAILED'],

@@ -1,4 +1,4 @@
-import { type FileStamp, ModelError, type Plan, type Precision } from '@lowlat/core'
+import { type FileStamp, type LowlatError, ModelError, type Plan, type Precision, withoutRemedy } from '@lowlat/core'
 import type { DeviceProperties } from '@lowlat/cuda-driver'
 import type { TrtOptions } from './options.ts'
 import type { TensorRt } from './tensorrt/library.ts'
@@ -88,11 +88,18 @@ function stale(expected: string, received: string): ModelError {
 }
 
 /** For a plan that is not as it was written. */
-export function damaged(why: string, received?: unknown, cause?: unknown): ModelError {
+export function damaged(why: string, received?: unknown): ModelError {
+  return new ModelError('PLAN_INVALID', { message: `The plan is damaged: ${why}.`, remedy: REMEDY, received })
+}
+
+/** For a plan that TensorRT does not take, with what it said. */
+export function refusedByTensorRt(error: LowlatError): ModelError {
   return new ModelError('PLAN_INVALID', {
-    message: `The plan is damaged: ${why}.`,
-    remedy: 'Compile the model again.',
-    received,
-    cause,
+    message: `The plan is damaged: ${withoutRemedy(error)}`,
+    remedy: REMEDY,
+    details: error.details,
+    cause: error,
   })
 }
+
+const REMEDY = 'Compile the model again.'

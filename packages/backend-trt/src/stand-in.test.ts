@@ -179,7 +179,7 @@ describe.skipIf(reason).each([10, 11] as const)(
       ['OnnxParser.parse', 'MODEL_UNSUPPORTED'],
       ['OptimizationProfile.setDimensions', 'PROFILE_INVALID'],
       ['Builder.buildSerializedNetwork', 'MODEL_UNSUPPORTED'],
-      ['createInferRuntime_INTERNAL', 'PLAN_INVALID'],
+      ['createInferRuntime_INTERNAL', 'RUN_FAILED'],
       ['CudaEngine.createExecutionContext', 'RUN_FAILED'],
       ['ExecutionContext.setOptimizationProfileAsync', 'RUN_FAILED'],
       ['ExecutionContext.setTensorAddress', 'RUN_FAILED'],

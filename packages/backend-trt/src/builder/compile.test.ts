@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Tensor } from '@lowlat/core'
 import { GraphBuilder, graphFromOnnx, onnxFromGraph, saveGraph } from '@lowlat/onnx'
@@ -228,6 +228,22 @@ describe.skipIf(reason)(`a build${reason ? ` (${reason})` : ''}`, () => {
     writeFileSync(path, copyModel(['x', 'y', [1]]))
     expect(await code()).toBe('PLAN_STALE')
     expect(fake.live).toEqual({ engines: 0, contexts: 0 })
+  })
+
+  it('sees that weights beside the model of a stripped plan changed or went', async () => {
+    const path = join(session.folder, 'beside.onnx')
+    await saveGraph(graphFromOnnx(denseModel()), path, { externalData: { fileName: 'beside' } })
+    const plan = await session.compile(path, { stripPlan: true })
+    await (await session.load(plan))[Symbol.asyncDispose]()
+    const beside = join(session.folder, 'beside')
+    writeFileSync(beside, readFileSync(beside).fill(0))
+    await expect(session.load(plan)).rejects.toMatchObject({ code: 'PLAN_STALE', received: beside })
+    rmSync(beside)
+    await expect(session.load(plan)).rejects.toMatchObject({
+      code: 'PLAN_STALE',
+      message: expect.stringContaining('is gone'),
+    })
+    expect([fake.countOf('refit'), fake.live.engines]).toEqual([1, 0])
   })
 
   it('has a key of everything that its plan depends on', async () => {

@@ -260,11 +260,20 @@ describe.skipIf(reason)(`an engine${reason ? ` (${reason})` : ''}`, () => {
     expect(await codeOf({ ...plan, payload: { kind: 'file', path: join(session.folder, 'truncated') } })).toBe(
       'PLAN_INVALID',
     )
-    fake.failures.set('deserialize', nativeError('REFUSED', { call: 'deserializeCudaEngine', errors: ['bad magic'] }))
+    const log = [{ severity: 'error', message: 'bad magic' }]
+    fake.failures.set('deserialize', nativeError('REFUSED', { call: 'deserializeCudaEngine', log }))
     await expect(session.load(plan)).rejects.toMatchObject({
       code: 'PLAN_INVALID',
-      message: expect.stringContaining('bad magic'),
+      message: "The plan is damaged: TensorRT's deserializeCudaEngine failed: bad magic. Compile the model again.",
+      details: { log },
     })
+    // What is no fault of the plan would have it built again for nothing.
+    fake.failures.set('deserialize', nativeError('REFUSED', { call: 'createInferRuntime' }))
+    expect(await codeOf(plan)).toBe('RUN_FAILED')
+    fake.failures.set('deserialize', nativeError('CUDA_FAILED', { call: 'cuCtxSetCurrent', result: 201 }))
+    expect(await codeOf(plan)).toBe('RUN_FAILED')
+    const gone = { kind: 'file', path: join(session.folder, 'gone') } as const
+    expect(await codeOf({ ...plan, payload: gone })).toBe('PLAN_INVALID')
     fake.failures.set('deserialize', nativeError('OUT_OF_MEMORY', {}))
     expect(await codeOf(plan)).toBe('OUT_OF_MEMORY')
     fake.failures.set('createContext', nativeError('OUT_OF_MEMORY', {}))

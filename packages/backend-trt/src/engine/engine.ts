@@ -1,4 +1,3 @@
-import { stat } from 'node:fs/promises'
 import {
   DisposedError,
   disposeAll,
@@ -6,14 +5,14 @@ import {
   type EngineReport,
   type ExecutionContext,
   isLowlatError,
-  messageOf,
   type OptimizationProfile,
   type Plan,
+  stampOf,
   type TensorInfo,
 } from '@lowlat/core'
 import { type CudaContext, type DeviceMemory, graphKey, openDriver, type WorkspaceSizes } from '@lowlat/cuda-driver'
 import type { TrtOptions } from '../options.ts'
-import { damaged, type PlanMetadata, planFacts, readMetadata } from '../plan-facts.ts'
+import { damaged, type PlanMetadata, planFacts, readMetadata, refusedByTensorRt } from '../plan-facts.ts'
 import { loadPlugins } from '../plugins.ts'
 import type { TensorRtEngine } from '../tensorrt/engine.ts'
 import type { EngineLayers } from '../tensorrt/layers.ts'
@@ -116,7 +115,7 @@ export class TrtEngine implements Engine {
       owned.unshift(cuda)
       const native = await deserialize(tensorRt, plan, metadata, cuda, options)
       owned.unshift(native)
-      await restoreWeights(native, metadata)
+      await restoreWeights(native, metadata, plan.dependencies)
       const { weightStreamingMB } = options
       if (weightStreamingMB !== undefined) native.setWeightStreamingBudget(weightStreamingMB * MB)
       const engine = new TrtEngine(tensorRt, plan, { native, cuda, owned }, options, metadata)
@@ -217,8 +216,16 @@ function streamsWeights(native: TensorRtEngine, { weightStreamingMB }: TrtOption
 }
 
 async function checkSize({ payload }: Plan, { planBytes }: PlanMetadata): Promise<void> {
-  const size = payload.kind === 'bytes' ? payload.bytes.byteLength : (await stat(payload.path)).size
+  const size = payload.kind === 'bytes' ? payload.bytes.byteLength : await sizeOfFile(payload.path)
   if (size !== planBytes) throw damaged(`it has ${size} bytes instead of ${planBytes}`, size)
+}
+
+async function sizeOfFile(path: string): Promise<number> {
+  try {
+    return (await stampOf(path)).sizeBytes
+  } catch (error) {
+    throw isLowlatError(error, 'MODEL_NOT_FOUND') ? damaged(`its file '${path}' is not there`) : error
+  }
 }
 
 async function deserialize(
@@ -237,8 +244,9 @@ async function deserialize(
       logSeverity,
     })
   } catch (error) {
-    // Its version and GPU were compared before: what is wrong with it is itself.
-    if (isLowlatError(error, 'RUN_FAILED')) throw damaged(messageOf(error), undefined, error)
+    // Its version and GPU were compared before: what is wrong with it is itself. Not so where other calls fail.
+    if (isLowlatError(error, 'RUN_FAILED') && error.details.call === 'deserializeCudaEngine')
+      throw refusedByTensorRt(error)
     throw error
   }
 }

@@ -1,24 +1,25 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { isLowlatError, ModelError, stampOf } from '@lowlat/core'
+import { type FileStamp, isLowlatError, isUnchanged, ModelError } from '@lowlat/core'
 import { readAside } from '../builder/read-in-thread.ts'
 import type { PlanMetadata } from '../plan-facts.ts'
 import type { TensorRtEngine } from '../tensorrt/engine.ts'
 
 /**
  * Brings the weights of a stripped plan from the model that it was made of.
- * @throws ModelError PLAN_STALE where that model is gone, has changed, or lacks weights.
+ * @param beside files that hold weights beside it, as they were.
+ * @throws ModelError PLAN_STALE where a file is gone or has changed, or the model lacks weights.
  */
-export async function restoreWeights(engine: TensorRtEngine, metadata: PlanMetadata): Promise<void> {
+export async function restoreWeights(
+  engine: TensorRtEngine,
+  metadata: PlanMetadata,
+  beside: readonly FileStamp[] = [],
+): Promise<void> {
   const { weightsFrom, precision, stronglyTyped } = metadata
   if (!weightsFrom) return
   const { path } = weightsFrom
-  const now = await stampOf(path).catch((cause: unknown) => {
-    throw isLowlatError(cause, 'MODEL_NOT_FOUND') ? stale(path, 'is gone', cause) : cause
-  })
-  if (now.sizeBytes !== weightsFrom.sizeBytes || now.modifiedNs !== weightsFrom.modifiedNs)
-    throw stale(path, 'has changed')
+  for (const stamp of [weightsFrom, ...beside]) await checkUnchanged(stamp)
   const folder = await mkdtemp(join(tmpdir(), 'lowlat-trt-'))
   try {
     const { model } = await readAside({ kind: 'file', path }, { precision, stronglyTyped, folder }, 'Loading the plan')
@@ -29,9 +30,16 @@ export async function restoreWeights(engine: TensorRtEngine, metadata: PlanMetad
   }
 }
 
+async function checkUnchanged(stamp: FileStamp): Promise<void> {
+  const isSame = await isUnchanged(stamp).catch((cause: unknown) => {
+    throw isLowlatError(cause, 'MODEL_NOT_FOUND') ? stale(stamp.path, 'is gone', cause) : cause
+  })
+  if (!isSame) throw stale(stamp.path, 'has changed')
+}
+
 function stale(path: string, what: string, cause?: unknown): ModelError {
   return new ModelError('PLAN_STALE', {
-    message: `The plan has no weights of its own, and the model '${path}', where they come from, ${what}.`,
+    message: `The plan has no weights of its own, and the file '${path}', where they come from, ${what}.`,
     remedy: 'Compile the model again, or leave out stripPlan.',
     received: path,
     cause,
