@@ -18,6 +18,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { backendOver } from './backend.ts'
 import type { PlanMetadata } from './plan-facts.ts'
 import { openTensorRt } from './tensorrt/open.ts'
+import { failingCalls } from './testing/failing-calls.ts'
 import { buildOtherMajor } from './testing/other-major.ts'
 import { type StandIn, useStandIn } from './testing/stand-in.ts'
 
@@ -201,19 +202,7 @@ describe.skipIf(reason).each([10, 11] as const)(
       expect(control.faultsFired).toBe(TIMES)
     })
 
-    it.each([
-      ['createInferBuilder_INTERNAL', 'RUN_FAILED'],
-      ['Builder.createNetworkV2', 'MODEL_UNSUPPORTED'],
-      ['Builder.createBuilderConfig', 'MODEL_UNSUPPORTED'],
-      ['createNvOnnxParser_INTERNAL', 'RUN_FAILED'],
-      ['OptimizationProfile.setDimensions', 'PROFILE_INVALID'],
-      ['Builder.buildSerializedNetwork', 'MODEL_UNSUPPORTED'],
-      ['createInferRuntime_INTERNAL', 'RUN_FAILED'],
-      ['CudaEngine.createExecutionContext', 'RUN_FAILED'],
-      ['ExecutionContext.setOptimizationProfileAsync', 'RUN_FAILED'],
-      ['ExecutionContext.setTensorAddress', 'RUN_FAILED'],
-      ['ExecutionContext.enqueueV3', 'RUN_FAILED'],
-    ])('gives a typed error where %s fails, and where it lacks memory', async (name, code) => {
+    it.each(failingCalls)('gives a typed error where %s fails, and where it lacks memory', async (name, code) => {
       const { control } = standIn
       for (const _ of times) {
         control.failCall({ name })

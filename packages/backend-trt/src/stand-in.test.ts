@@ -6,6 +6,7 @@ import { openDriver } from '@lowlat/cuda-driver'
 import { denseModel, nvinferErrors, simulatorUnavailable, smallModel, sumModel, testsOnGpu } from '@lowlat/testing'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { BuildEvent } from './native.ts'
+import { failingCalls } from './testing/failing-calls.ts'
 import { type StandIn, useStandIn } from './testing/stand-in.ts'
 
 const reason = testsOnGpu() ? 'tests the stand-in, not TensorRT' : simulatorUnavailable()
@@ -171,29 +172,19 @@ describe.skipIf(reason).each([10, 11] as const)(
       expect(standIn.control.calls('Runtime.deserializeCudaEngine')).toBe(0)
     })
 
-    it.each([
-      ['createInferBuilder_INTERNAL', 'RUN_FAILED'],
-      ['Builder.createNetworkV2', 'MODEL_UNSUPPORTED'],
-      ['Builder.createBuilderConfig', 'MODEL_UNSUPPORTED'],
-      ['createNvOnnxParser_INTERNAL', 'RUN_FAILED'],
-      ['OnnxParser.parse', 'MODEL_UNSUPPORTED'],
-      ['OptimizationProfile.setDimensions', 'PROFILE_INVALID'],
-      ['Builder.buildSerializedNetwork', 'MODEL_UNSUPPORTED'],
-      ['createInferRuntime_INTERNAL', 'RUN_FAILED'],
-      ['CudaEngine.createExecutionContext', 'RUN_FAILED'],
-      ['ExecutionContext.setOptimizationProfileAsync', 'RUN_FAILED'],
-      ['ExecutionContext.setTensorAddress', 'RUN_FAILED'],
-      ['ExecutionContext.enqueueV3', 'RUN_FAILED'],
-    ])('gives a typed error where %s fails, also for want of memory, and works afterwards', async (name, code) => {
-      const { control } = standIn
-      control.failCall({ name })
-      expect(await codeOf(open(sumModel()))).toBe(code)
-      expect(control.faultsFired).toBe(1)
-      control.failCall({ name, code: nvinferErrors.outOfMemory })
-      expect(['OUT_OF_MEMORY', code]).toContain(await codeOf(open(sumModel())))
-      expect(control.faultsFired).toBe(2)
-      expect(await codeOf(open(sumModel()))).toBe('worked')
-    })
+    it.each(failingCalls)(
+      'gives a typed error where %s fails, also for want of memory, and works afterwards',
+      async (name, code) => {
+        const { control } = standIn
+        control.failCall({ name })
+        expect(await codeOf(open(sumModel()))).toBe(code)
+        expect(control.faultsFired).toBe(1)
+        control.failCall({ name, code: nvinferErrors.outOfMemory })
+        expect(['OUT_OF_MEMORY', code]).toContain(await codeOf(open(sumModel())))
+        expect(control.faultsFired).toBe(2)
+        expect(await codeOf(open(sumModel()))).toBe('worked')
+      },
+    )
 
     it('refuses plans that are damaged, or for another GPU, and compiles again from the cache', async () => {
       const backend = standIn.backend()

@@ -1,6 +1,5 @@
-import { createSession, type Feeds, type Session } from '@lowlat/core'
+import { createSession, type Feeds, type Session, throwIfAborted } from '@lowlat/core'
 import { type Graph, onnxFromGraph } from '@lowlat/onnx'
-import { throwIfAborted } from './aborted.ts'
 import type { EvaluatorOptions } from './choose/evaluator.ts'
 
 const WARM_UP_RUNS = 3
@@ -58,7 +57,7 @@ export async function timePairs(
   const [firstUs, secondUs]: [number[], number[]] = [[], []]
   const startUs = first.clock.nowUs()
   for (let pair = -WARM_UP_RUNS; pair < mostPairs; pair++) {
-    throwIfAborted(signal)
+    throwIfAborted(signal, 'Quantizing the model')
     const order = pair % 2 === 0 ? ([first, second] as const) : ([second, first] as const)
     for (const session of order) {
       const timeUs = await timeOf(session, feeds)

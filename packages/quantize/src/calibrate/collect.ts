@@ -1,7 +1,14 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { type Backend, createSession, type Feeds, InputError, isLowlatError, type Tensor } from '@lowlat/core'
+import {
+  type Backend,
+  createSession,
+  type Feeds,
+  InputError,
+  isLowlatError,
+  type Tensor,
+  throwIfAborted,
+} from '@lowlat/core'
 import { cloneGraph, exposeValues, type Graph, inferTypes, onnxFromGraph } from '@lowlat/onnx'
-import { throwIfAborted } from '../aborted.ts'
 import { Histogram } from '../observe/histogram.ts'
 import { CalibrationTable } from './table.ts'
 
@@ -65,7 +72,7 @@ export async function visitValues(
   let running: Promise<void> = Promise.resolve()
   let visited: Promise<void> = Promise.resolve()
   for await (const feeds of samples) {
-    throwIfAborted(signal)
+    throwIfAborted(signal, 'Quantizing the model')
     await running
     const sample = count++
     const fetches = session.run(feeds, { outputs, ...(signal && { signal }) })

@@ -1,5 +1,4 @@
-import type { Feeds } from '@lowlat/core'
-import { throwIfAborted } from '../aborted.ts'
+import { type Feeds, throwIfAborted } from '@lowlat/core'
 import { visitValues } from '../calibrate/collect.ts'
 import { foldableValues } from '../fold/zero-points.ts'
 import { insertQdq } from '../insert/insert-qdq.ts'
@@ -144,7 +143,7 @@ class Search {
 
   async #try(choice: Choice, changes: Changes = {}): Promise<void> {
     const { sites, recipe, evaluator, onTrial, run } = this.#task
-    throwIfAborted(run.signal)
+    throwIfAborted(run.signal, 'Quantizing the model')
     const base = changes.base ?? this.#base
     const { weights = this.#weightsOf(choice.weights, base), biases = new Map() } = changes
     const foldable = choice.foldedZeroPoints ? this.#foldable : new Set<string>()

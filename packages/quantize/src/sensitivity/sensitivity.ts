@@ -1,5 +1,4 @@
-import type { Feeds, Fetches } from '@lowlat/core'
-import { throwIfAborted } from '../aborted.ts'
+import { type Feeds, type Fetches, throwIfAborted } from '@lowlat/core'
 import { groupsOf } from '../groups.ts'
 import { OutputError, type OutputErrorReport } from '../measure/output-error.ts'
 import { firstRows } from '../rows.ts'
@@ -46,7 +45,7 @@ export async function measureSensitivity(task: SensitivityTask): Promise<Sensiti
   const samples = firstRows(task.samples, rowsOf, ROWS_TO_MEASURE).map(({ feeds }) => feeds)
   const reference: Fetches[] = []
   for (const feeds of samples) {
-    throwIfAborted(signal)
+    throwIfAborted(signal, 'Quantizing the model')
     reference.push(await simulation.run(feeds, nothing))
   }
   const parts = partsOf(task)
@@ -55,7 +54,7 @@ export async function measureSensitivity(task: SensitivityTask): Promise<Sensiti
   const measure = async (part: Part, most: number): Promise<Sensitivity & { part: Part }> => {
     const error = new OutputError()
     for (const [sample, { feeds, rows }] of firstRows(samples, rowsOf, most).entries()) {
-      throwIfAborted(signal)
+      throwIfAborted(signal, 'Quantizing the model')
       error.add(reference[sample]!, await simulation.run(feeds, part.setting), rows)
     }
     onStep?.(++completed, total)
