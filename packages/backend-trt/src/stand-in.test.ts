@@ -126,6 +126,14 @@ describe.skipIf(reason).each([10, 11] as const)(
         const { y } = await session.run(feeds)
         expect([y!.shape, y!.data]).toEqual([shape, x])
       }
+      const outside = {
+        x: new Tensor('float32', [16], new Float32Array(16)),
+        shape: new Tensor('int64', [2], BigInt64Array.of(16n, 1n)),
+      }
+      await expect(session.run(outside)).rejects.toMatchObject({
+        code: 'SHAPE_OUTSIDE_PROFILE',
+        message: expect.stringMatching(/\[16, 1\] of input 'shape' .* profile 0: \[1, 1\] to \[8, 8\].*shapeValues/),
+      })
     })
 
     it('shares device memory among contexts that take turns', async () => {

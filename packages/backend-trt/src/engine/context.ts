@@ -125,7 +125,9 @@ export class TrtExecutionContext implements ExecutionContext {
       list.map(({ tensor }) => tensor.shape),
       outputs,
     )
-    return { key, profile: this.#engine.choice.indexFor(feeds), feeds: list, outputs }
+    const profile = this.#engine.choice.indexFor(feeds)
+    this.#engine.shapeValues.check(list, profile)
+    return { key, profile, feeds: list, outputs }
   }
 
   #checkAlive(): void {

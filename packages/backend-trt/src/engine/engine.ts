@@ -23,6 +23,7 @@ import { EngineIo } from './io.ts'
 import { alignUp } from './layout.ts'
 import { measureSizes } from './measure.ts'
 import { reportOf } from './report.ts'
+import { ShapeValues } from './shape-values.ts'
 import { restoreWeights } from './weights.ts'
 
 /** Two contexts let copies of one run overlap with the kernels of another. */
@@ -50,6 +51,7 @@ export class TrtEngine implements Engine {
   readonly metadata: PlanMetadata
   readonly io: EngineIo
   readonly choice: ProfileChoice
+  readonly shapeValues: ShapeValues
   /** What TensorRT works in, for one run. */
   readonly contextBytes: number
   /** Of it, in the memory of each context; none where they share it. */
@@ -87,6 +89,7 @@ export class TrtEngine implements Engine {
     this.#owned = owned
     this.io = new EngineIo({ inputs, outputs }, native.tensors)
     this.choice = new ProfileChoice(inputs, profiles)
+    this.shapeValues = new ShapeValues(native, this.io)
     this.contextBytes = alignUp(native.deviceMemoryBytes())
     this.sharedScratch = options.sharedMemory ? cuda.allocate(this.contextBytes) : undefined
     if (this.sharedScratch) owned.unshift(this.sharedScratch)
