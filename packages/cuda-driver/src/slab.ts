@@ -17,6 +17,11 @@ export class Slab<M extends DeviceMemory | PinnedMemory> implements Disposable {
     return this.#memory!
   }
 
+  /** Of the memory that there is; 0 after it could not grow. */
+  get sizeBytes(): number {
+    return this.#memory?.sizeBytes ?? 0
+  }
+
   holds(sizeBytes: number): boolean {
     return this.#memory !== undefined && this.#memory.sizeBytes >= sizeBytes
   }

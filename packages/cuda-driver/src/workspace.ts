@@ -50,6 +50,11 @@ export class Workspace implements Disposable {
     return this.#staging.memory
   }
 
+  /** What there is now. */
+  get sizes(): WorkspaceSizes {
+    return { arenaBytes: this.#arena.sizeBytes, stagingBytes: this.#staging.sizeBytes }
+  }
+
   holds({ arenaBytes, stagingBytes }: WorkspaceSizes): boolean {
     return this.#arena.holds(arenaBytes) && this.#staging.holds(stagingBytes)
   }

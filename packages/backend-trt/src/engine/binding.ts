@@ -82,7 +82,7 @@ export class Binding implements AsyncDisposable {
     const inputs: RunTensor[] = []
     for (const [index, { name, tensor }] of feeds.entries()) {
       native.setInputShape(name, tensor.shape)
-      if (io.inputs[index]!.onHost) this.#hostBytes(name, tensor.bytes.byteLength).set(tensor.bytes)
+      if (io.inputs[index]!.onHost) this.#onHost(name, tensor.bytes.byteLength, tensor.bytes)
       else inputs.push({ name, dtype: tensor.dtype, shape: tensor.shape })
     }
     const missing = native.inferShapes()
@@ -97,7 +97,7 @@ export class Binding implements AsyncDisposable {
     )
     for (const { name } of this.#dataDependent) native.allocateOutput(name)
     for (const { name } of io.outputs.filter(({ onHost }) => onHost)) {
-      this.#hostBytes(name, native.maxOutputBytes(name))
+      this.#onHost(name, native.maxOutputBytes(name))
     }
   }
 
@@ -115,15 +115,16 @@ export class Binding implements AsyncDisposable {
     return { shape, bytes: this.#hostMemory.get(name)!.memory.bytes(0, byteLengthOf(dtype, sizeOf(shape))) }
   }
 
-  #hostBytes(name: string, sizeBytes: number): Uint8Array {
+  /** Memory for a tensor on the host, with its values before TensorRT is told of it. */
+  #onHost(name: string, sizeBytes: number, values?: Uint8Array): void {
     let slab = this.#hostMemory.get(name)
     if (!slab) {
       slab = new Slab(this.#parts.allocatePinned, sizeBytes)
       this.#hostMemory.set(name, slab)
     }
     slab.grow(sizeBytes)
+    if (values) slab.memory.bytes(0, sizeBytes).set(values)
     this.native.setAddress(name, slab.memory.address)
-    return slab.memory.bytes(0, sizeBytes)
   }
 
   /** To be called when nothing of it runs any more. */

@@ -31,6 +31,12 @@ const REMEMBERED_SHAPES = 256
 /** Failures of a capture that say nothing about whether captures are possible. */
 const PASSED_ON: ReadonlySet<string> = new Set(['OUT_OF_MEMORY', 'DEVICE_LOST', 'DISPOSED'])
 
+/** Memory of a context: the arena for TensorRT and tensors, and what copies go through. */
+export interface ContextMemoryUse {
+  readonly deviceBytes: number
+  readonly pinnedBytes: number
+}
+
 /** A run with everything that chooses how it is carried out. */
 interface Request {
   readonly key: string
@@ -81,6 +87,13 @@ export class TrtExecutionContext implements ExecutionContext {
   /** How many combinations of shapes are ready as CUDA graphs. */
   get graphs(): number {
     return this.#graphs.size
+  }
+
+  /** What it holds now, beside what TensorRT allocates by itself. */
+  get memory(): ContextMemoryUse {
+    const { workspace, late } = this.#memory
+    const { arenaBytes, stagingBytes } = workspace.sizes
+    return { deviceBytes: arenaBytes, pinnedBytes: stagingBytes + late.sizeBytes }
   }
 
   /** @throws (as rejection) InputError; BackendError; DisposedError. */

@@ -63,6 +63,18 @@ describe.skipIf(reason)(`an engine${reason ? ` (${reason})` : ''}`, () => {
     expect(fake.countOf('enqueue')).toBe(4)
   })
 
+  it('reports the memory that its contexts have by now', async () => {
+    fake.onHost = ['y'] // so that nothing was measured before
+    await using engine = await session.load(await compile([profile(1, 4, 64)]))
+    await using context = await engine.createContext()
+    const memory = () => engine.inspect().properties.memory as { deviceBytes: number[]; pinnedBytes: number[] }
+    const before = memory()
+    await context.run(square(64))
+    const after = memory()
+    expect(after.deviceBytes[0]! - before.deviceBytes[0]!).toBeGreaterThanOrEqual(4 * 64 * 64)
+    expect(after.pinnedBytes[0]! - before.pinnedBytes[0]!).toBeGreaterThanOrEqual(4 * 64 * 64)
+  })
+
   it('takes the smallest profile that holds the shapes', async () => {
     await using engine = await session.load(await compile([profile(1, 8, 32), profile(1, 2, 4), profile(4, 8, 16)]))
     await using context = await engine.createContext()

@@ -188,7 +188,7 @@ export class TrtEngine implements Engine {
   inspect(): EngineReport {
     return reportOf(this, {
       layers: this.#inspected().layers,
-      graphs: [...this.#contexts].map((context) => context.graphs),
+      contexts: [...this.#contexts],
       runs: this.#runs,
       noCaptures: this.#noCaptures,
     })

@@ -1,18 +1,18 @@
 import type { EngineReport, LayerReport } from '@lowlat/core'
 import type { EngineLayer } from '../tensorrt/layers.ts'
+import type { TrtExecutionContext } from './context.ts'
 import type { TrtEngine } from './engine.ts'
 
 interface Counts {
   readonly layers: readonly EngineLayer[]
-  /** Of each context. */
-  readonly graphs: readonly number[]
+  readonly contexts: readonly Pick<TrtExecutionContext, 'graphs' | 'memory'>[]
   /** Of each profile. */
   readonly runs: readonly number[]
   readonly noCaptures: string | undefined
 }
 
-export function reportOf(engine: TrtEngine, { layers, graphs, runs, noCaptures }: Counts): EngineReport {
-  const { native, tensorRt, cuda, metadata, contextBytes, initialSizes, sharedScratch } = engine
+export function reportOf(engine: TrtEngine, { layers, contexts, runs, noCaptures }: Counts): EngineReport {
+  const { native, tensorRt, cuda, metadata, contextBytes, sharedScratch } = engine
   const { name, computeCapability } = cuda.device
   return {
     backend: 'trt',
@@ -30,14 +30,15 @@ export function reportOf(engine: TrtEngine, { layers, graphs, runs, noCaptures }
       profiles: native.profileCount,
       runsOfProfiles: [...runs],
       /** CUDA graphs that are ready, of each context. */
-      graphs,
+      graphs: contexts.map(({ graphs }) => graphs),
       ...(noCaptures !== undefined && { noGraphs: noCaptures }),
       memory: {
         /** What TensorRT works in: of each context, or of all where it is shared. */
         contextBytes,
         shared: sharedScratch !== undefined,
-        tensorsBytes: initialSizes.stagingBytes,
-        pinnedBytes: initialSizes.stagingBytes,
+        /** Of each context, as it has grown by now: with the former where it is not shared. */
+        deviceBytes: contexts.map(({ memory }) => memory.deviceBytes),
+        pinnedBytes: contexts.map(({ memory }) => memory.pinnedBytes),
         device: cuda.memoryInfo(),
       },
     },
