@@ -1,3 +1,4 @@
+import { resolve } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { parseTrtOptions, plannedOptions } from './options.ts'
 
@@ -37,6 +38,11 @@ describe('the options of the TensorRT backend', () => {
     expect(() => parseTrtOptions(options)).toThrow(
       expect.objectContaining({ code: 'CONFIG_INVALID', message: expect.stringMatching(message) }),
     )
+  })
+
+  it('name plugins by absolute paths, or as the system looks for them', () => {
+    const { plugins } = parseTrtOptions({ plugins: ['./mine.so', '/opt/other.so', 'libplain.so'] })
+    expect(plugins).toEqual([resolve('mine.so'), '/opt/other.so', 'libplain.so'])
   })
 
   it('leave the choice of types to TensorRT 10 where asked', () => {

@@ -11,6 +11,7 @@ import {
   type RulesFor,
 } from '@lowlat/core'
 import type { BuildEvent, LogMessage, Severity } from './native.ts'
+import { pluginPath } from './plugins.ts'
 
 /** Sizes of one axis: smallest, most frequent, largest. */
 export interface AxisRange {
@@ -91,7 +92,10 @@ export interface TrtOptions {
    * these are not all, runs are no CUDA graphs, and each waits in a thread of the addon.
    */
   readonly weightStreamingMB?: number | undefined
-  /** Libraries with plugins, loaded before TensorRT builds or loads anything. */
+  /**
+   * Libraries with plugins, loaded before TensorRT builds or loads anything. Names without a folder are looked for as the
+   * system looks for libraries.
+   */
   readonly plugins: readonly string[]
   /** Put those libraries into the plan, which has to be version compatible. */
   readonly embedPlugins: boolean
@@ -240,7 +244,8 @@ const ownOptions: Readonly<Record<string, string>> = {
 export function parseTrtOptions(options: Readonly<Record<string, unknown>>): TrtOptions {
   checkOptions('options of the TensorRT backend', options, rules, invalidConfig)
   const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
-  const parsed: TrtOptions = { ...defaults, ...given }
+  const merged: TrtOptions = { ...defaults, ...given }
+  const parsed = { ...merged, plugins: merged.plugins.map(pluginPath) }
   const choosing = parsed.builderFlags.filter((flag) => typeFlags.has(flag))
   if (parsed.stronglyTyped && choosing.length > 0) {
     throw new ConfigError('CONFIG_INVALID', {

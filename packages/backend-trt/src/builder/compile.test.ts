@@ -258,6 +258,10 @@ describe.skipIf(reason)(`a build${reason ? ` (${reason})` : ''}`, () => {
     const withPlugin = await key({ plugins: [plugin] })
     writeFileSync(plugin, '12')
     expect(await key({ plugins: [plugin] })).not.toBe(withPlugin)
+    await expect(key({ plugins: [join(session.folder, 'no-such.so')] })).rejects.toMatchObject({
+      code: 'CONFIG_INVALID',
+      message: expect.stringContaining('no-such.so'),
+    })
     fake.version = { major: 11, minor: 0, patch: 0 }
     expect(await key()).not.toBe(first)
   })
