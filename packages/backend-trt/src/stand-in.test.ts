@@ -126,6 +126,10 @@ describe.skipIf(reason).each([10, 11] as const)(
         const { y } = await session.run(feeds)
         expect([y!.shape, y!.data]).toEqual([shape, x])
       }
+      await expect(open(model, { shapeValues, defaultRange })).rejects.toMatchObject({
+        code: 'RUN_FAILED',
+        message: expect.stringMatching(/warm-up.* outside of profile 0.*warmup: \[feeds\]/),
+      })
       const outside = {
         x: new Tensor('float32', [16], new Float32Array(16)),
         shape: new Tensor('int64', [2], BigInt64Array.of(16n, 1n)),

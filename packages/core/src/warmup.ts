@@ -32,7 +32,8 @@ export async function warmUp(session: Session, { warmup, signal }: SessionOption
     try {
       await repeat(session, feeds, signal)
     } catch (error) {
-      if (isLowlatError(error) && error.code !== 'RUN_FAILED') throw error
+      // Shapes come from the profiles: what is outside of them are values of inputs that are shapes.
+      if (isLowlatError(error) && error.code !== 'RUN_FAILED' && error.code !== 'SHAPE_OUTSIDE_PROFILE') throw error
       throw new BackendError('RUN_FAILED', {
         message: `The warm-up, which runs the model on zeros (${describe(inputs, shapes)}), failed: ${messageOf(error)}`,
         remedy: 'Where zeros are no valid input, pass valid feeds (warmup: [feeds]) or none (warmup: false).',
