@@ -19,6 +19,14 @@ describe('what the addon throws', () => {
       /libnvinfer.so.11.*no such file/,
     ],
     ['LIBRARY_MISSING', 'BACKEND_UNAVAILABLE', { library: 'nvonnxparser', tried: ['a'] }, /LOWLAT_NVONNXPARSER_LIB/],
+    ['LIBRARY_MISSING', 'BACKEND_UNAVAILABLE', { library: 'libcuda', tried: ['a'] }, /driver.*LOWLAT_CUDA_DRIVER_LIB/],
+    [
+      'CUDA_FAILED',
+      'DEVICE_LOST',
+      { call: 'cuCtxSetCurrent', result: 700 },
+      /cuCtxSetCurrent failed.*700.*start it anew/,
+    ],
+    ['CUDA_FAILED', 'RUN_FAILED', { call: 'cuCtxSetCurrent', result: 201 }, /201/],
     [
       'SYMBOL_MISSING',
       'BACKEND_UNAVAILABLE',

@@ -9,6 +9,7 @@ import {
   ModelError,
   messageOf,
 } from '@lowlat/core'
+import { errorFromCall } from '@lowlat/cuda-driver'
 import type { LogMessage, ParserError } from './native.ts'
 
 /** What the addon throws: an Error with a code, and with these fields as far as they are known. */
@@ -63,7 +64,7 @@ const makers: Readonly<Record<string, (error: NativeError) => LowlatError>> = {
     const what = error.library ?? 'TensorRT'
     return new BackendError('BACKEND_UNAVAILABLE', {
       message: `${what} cannot be loaded (tried ${tried.join(', ')}): ${error.reason ?? messageOf(error)}.`,
-      remedy: `Install TensorRT 10 or 11, put its folder into LD_LIBRARY_PATH, or name the file in ${knobOf(what)}.`,
+      remedy: `Install ${/cuda/i.test(what) ? "NVIDIA's driver" : 'TensorRT 10 or 11'}, put its folder into LD_LIBRARY_PATH, or name the file in ${knobOf(what)}.`,
       received: tried,
       details: { missing: what, tried },
       cause: error,
@@ -159,12 +160,7 @@ const makers: Readonly<Record<string, (error: NativeError) => LowlatError>> = {
       cause: error,
     }),
   CUDA_FAILED: (error) =>
-    new BackendError('RUN_FAILED', {
-      message: `${withoutFullStop(messageOf(error))}.`,
-      remedy: 'Check the GPU with nvidia-smi; if it persists, report it with what was run.',
-      details: { call: error.call, result: error.result },
-      cause: error,
-    }),
+    errorFromCall({ call: error.call ?? '', result: error.result ?? -1, name: 'CUresult', text: '', cause: error }),
   INVALID_ARGUMENT: (error) =>
     new InputError('INVALID_ARGUMENT', {
       message: `${withoutFullStop(messageOf(error))}.`,
@@ -192,6 +188,7 @@ const makers: Readonly<Record<string, (error: NativeError) => LowlatError>> = {
 }
 
 function knobOf(library: string): string {
+  if (/cuda/i.test(library)) return 'LOWLAT_CUDA_DRIVER_LIB'
   if (/parser/i.test(library)) return 'LOWLAT_NVONNXPARSER_LIB'
   return /plugin/i.test(library) ? 'LOWLAT_NVINFER_PLUGIN_LIB' : 'LOWLAT_NVINFER_LIB'
 }

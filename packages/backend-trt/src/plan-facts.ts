@@ -15,7 +15,7 @@ export interface PlanFacts {
 export function planFacts(
   { version }: TensorRt,
   { name, computeCapability, multiprocessors }: DeviceProperties,
-  { hardwareCompatibility, versionCompatible }: TrtOptions,
+  { hardwareCompatibility, versionCompatible }: Pick<TrtOptions, 'hardwareCompatibility' | 'versionCompatible'>,
 ): PlanFacts {
   const gpus = {
     none: { name, computeCapability, multiprocessors },
@@ -38,18 +38,31 @@ export interface PlanMetadata {
   readonly embedsPlugins?: boolean
 }
 
+/** The option that the facts were made with. */
+function compatibilityOf(gpu: PlanFacts['gpu']): TrtOptions['hardwareCompatibility'] {
+  if ('family' in gpu) return 'ampere-plus'
+  return 'name' in gpu ? 'none' : 'same-compute-capability'
+}
+
+const AMPERE = 80
+
 /**
- * What stands in a plan's metadata, for one that can run here.
+ * What stands in a plan's metadata, for one that can run here, whatever the options are now.
  * @throws ModelError PLAN_STALE for a plan of another backend, version or GPU; PLAN_INVALID.
  */
-export function readMetadata(plan: Plan, here: PlanFacts): PlanMetadata {
+export function readMetadata(plan: Plan, tensorRt: TensorRt, device: DeviceProperties): PlanMetadata {
   if (plan.backend !== 'trt') throw stale('of the TensorRT backend', `one of '${plan.backend}'`)
   const metadata: Partial<PlanMetadata> = plan.metadata
   const { facts } = metadata
   if (!isComplete(metadata) || !facts) throw damaged('its metadata lacks fields', plan.metadata)
+  const { versionCompatible } = facts
+  const hardwareCompatibility = compatibilityOf(facts.gpu)
+  const here = planFacts(tensorRt, device, { hardwareCompatibility, versionCompatible })
   if (!runsUnder(facts, here.tensorRt)) throw stale(`for TensorRT ${here.tensorRt}`, `one for ${facts.tensorRt}`)
   const [wanted, got] = [describe(here.gpu), describe(facts.gpu)]
   if (wanted !== got) throw stale(`for ${wanted}`, `one for ${got}`)
+  if (hardwareCompatibility === 'ampere-plus' && device.computeCapability < AMPERE)
+    throw stale(`for ${device.name}`, 'one for Ampere and later')
   return metadata
 }
 

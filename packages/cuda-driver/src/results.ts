@@ -67,10 +67,12 @@ interface FailedCall {
   readonly text: string
   /** What it was about, for people: "of the kernel 'gemm_f16'". */
   readonly about?: string | undefined
+  /** What another library threw for it. */
+  readonly cause?: unknown
 }
 
 /** What a failed call means, as an error with OUT_OF_MEMORY, DEVICE_LOST, BACKEND_UNAVAILABLE or RUN_FAILED. */
-export function errorFromCall({ call, result, name, text, about }: FailedCall): BackendError {
+export function errorFromCall({ call, result, name, text, about, cause }: FailedCall): BackendError {
   const code = codeOf(result)
   const said = text === '' ? '' : `: ${text}`
   return new BackendError(code, {
@@ -78,6 +80,7 @@ export function errorFromCall({ call, result, name, text, about }: FailedCall): 
     remedy: remedies[code],
     received: result,
     details: { call, result, name },
+    cause,
   })
 }
 

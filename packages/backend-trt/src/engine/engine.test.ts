@@ -292,6 +292,17 @@ describe.skipIf(reason)(`an engine${reason ? ` (${reason})` : ''}`, () => {
     expect(await codeOf(plan)).toBe('OUT_OF_MEMORY')
   })
 
+  it('takes plans for several kinds of GPU also where the options do not say so again', async () => {
+    for (const hardwareCompatibility of ['ampere-plus', 'same-compute-capability']) {
+      const plan = await compile([profile(1, 4, 8)], { hardwareCompatibility, versionCompatible: true })
+      await (await session.load(plan))[Symbol.asyncDispose]()
+    }
+    const plan = await compile([profile(1, 4, 8)], { hardwareCompatibility: 'same-compute-capability' })
+    const { facts } = plan.metadata as { facts: object }
+    const other = { ...plan, metadata: { ...plan.metadata, facts: { ...facts, gpu: { computeCapability: 75 } } } }
+    await expect(session.load(other)).rejects.toMatchObject({ code: 'PLAN_STALE' })
+  })
+
   it('takes version-compatible plans of earlier releases of the same major', async () => {
     const plan = await compile([profile(1, 4, 8)], { versionCompatible: true })
     const codeUnder = async (minor: number, major = 10) => {

@@ -12,7 +12,7 @@ import {
 } from '@lowlat/core'
 import { type CudaContext, type DeviceMemory, graphKey, openDriver, type WorkspaceSizes } from '@lowlat/cuda-driver'
 import type { TrtOptions } from '../options.ts'
-import { damaged, type PlanMetadata, planFacts, readMetadata, refusedByTensorRt } from '../plan-facts.ts'
+import { damaged, type PlanMetadata, readMetadata, refusedByTensorRt } from '../plan-facts.ts'
 import { loadPlugins } from '../plugins.ts'
 import type { TensorRtEngine } from '../tensorrt/engine.ts'
 import type { EngineLayers } from '../tensorrt/layers.ts'
@@ -108,7 +108,7 @@ export class TrtEngine implements Engine {
   static async load(tensorRt: TensorRt, plan: Plan, options: TrtOptions): Promise<TrtEngine> {
     const driver = openDriver()
     const device = driver.device(options.device)
-    const metadata = readMetadata(plan, planFacts(tensorRt, device, options))
+    const metadata = readMetadata(plan, tensorRt, device)
     await checkSize(plan, metadata)
     loadPlugins(tensorRt, [...metadata.plugins, ...options.plugins])
     /** In the order in which they are to go. */
