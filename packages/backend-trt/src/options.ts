@@ -119,7 +119,7 @@ export interface TrtOptions {
   readonly onBuild?: ((event: BuildEvent) => void) | undefined
   /** What is less severe is not told. Default 'warning'. */
   readonly logSeverity: Severity
-  /** Told what TensorRT logs while an engine is loaded and runs. */
+  /** Told what TensorRT logs while an engine is loaded and runs. What it throws becomes an uncaught exception. */
   readonly onLog?: ((message: LogMessage) => void) | undefined
 }
 
