@@ -32,7 +32,7 @@ const REMEMBERED_SHAPES = 256
 const PASSED_ON: ReadonlySet<string> = new Set(['OUT_OF_MEMORY', 'DEVICE_LOST', 'DISPOSED'])
 
 /** Memory of a context: the arena for TensorRT and tensors, and what copies go through. */
-export interface ContextMemoryUse {
+interface ContextMemoryUse {
   readonly deviceBytes: number
   readonly pinnedBytes: number
 }
