@@ -150,11 +150,6 @@ export function messageOf(error: unknown): string {
   return typeof error === 'string' ? error : describeValue(error)
 }
 
-/** What went wrong alone: the message of a LowlatError ends with its remedy. */
-export function withoutRemedy({ message, remedy }: { readonly message: string; readonly remedy: string }): string {
-  return message.endsWith(remedy) ? message.slice(0, message.length - remedy.length).trim() : message
-}
-
 const LONGEST_DESCRIPTION = 120
 
 /** Any value in a few words, for messages: never throws and runs nothing of the value's own, unlike `String(value)`. */
