@@ -1,5 +1,4 @@
 import {
-  DisposedError,
   disposeAll,
   type ExecutionContext,
   type Feeds,
@@ -10,6 +9,7 @@ import {
 } from '@lowlat/core'
 import {
   acquire,
+  contextDisposed,
   GraphCache,
   graphKey,
   type Lease,
@@ -66,7 +66,7 @@ export class CudaExecutionContext implements ExecutionContext {
   }
 
   async #prepare(feeds: Feeds, outputs: readonly string[] | undefined) {
-    if (this.#disposed) throw disposedError()
+    if (this.#disposed) throw contextDisposed()
     const list = feedList(feeds, this.#engine.inputs)
     const values = new Map(list.map(({ name, tensor }) => [name, tensor]))
     const key = graphKey(
@@ -81,7 +81,7 @@ export class CudaExecutionContext implements ExecutionContext {
     if (this.#disposed) {
       // While it was lowered; the memory that it would be captured with is gone.
       await lease.release()
-      throw disposedError()
+      throw contextDisposed()
     }
     return { execution: await this.#capture(key, lease), values }
   }
@@ -98,7 +98,7 @@ export class CudaExecutionContext implements ExecutionContext {
         const recorder = this.#recorderOf(lease.value)
         recorder.prepare()
         await this.#engine.ownTurn()
-        if (this.#disposed) throw disposedError()
+        if (this.#disposed) throw contextDisposed()
         return new Execution(this.#workspace, lease, recorder)
       })
     } catch (error) {
@@ -125,18 +125,11 @@ export class CudaExecutionContext implements ExecutionContext {
   }
 
   async #shutDown(): Promise<void> {
-    this.#engine.forget(this)
     try {
       await this.#workspace.idle()
     } finally {
       await disposeAll([this.#executions, this.#resources])
+      this.#engine.forget(this) // last: until then the engine has to wait
     }
   }
-}
-
-function disposedError(): DisposedError {
-  return new DisposedError({
-    message: 'The execution context was disposed.',
-    remedy: 'Create a new one, or dispose it only after the last run has settled.',
-  })
 }

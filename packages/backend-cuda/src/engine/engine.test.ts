@@ -59,6 +59,20 @@ describe.skipIf(reason)(`the engine${reason ? ` (${reason})` : ''}`, () => {
   const ones = (rows: number, columns = 4) =>
     new Tensor('float32', [rows, columns], new Float32Array(rows * columns).fill(1))
 
+  it('waits for contexts that are being disposed, and makes no more', async () => {
+    const backend = cudaBackend()
+    const engine = await backend.load(await planOf(backend, sumModel(), folder), { backendOptions: {} })
+    const contexts = [await engine.createContext(), await engine.createContext()]
+    const pending = contexts.map((context) => context.run({ a: ones(2), b: ones(2) }))
+    const going = contexts[0]![Symbol.asyncDispose]()
+    const gone = engine[Symbol.asyncDispose]()
+    await expect(engine.createContext()).rejects.toMatchObject({ code: 'DISPOSED' })
+    await Promise.all([going, gone])
+    await Promise.allSettled(pending)
+    await expect(engine.createContext()).rejects.toMatchObject({ code: 'DISPOSED' })
+    await expect(contexts[1]!.run({ a: ones(2), b: ones(2) })).rejects.toMatchObject({ code: 'DISPOSED' })
+  })
+
   describe('with operators that have no kernel', () => {
     it('runs them on the host, between kernels', async () => {
       await using session = await open(detModel())

@@ -1,5 +1,12 @@
 import { disposeAll, type Engine, type EngineReport, type ExecutionContext, type Plan } from '@lowlat/core'
-import { type DeviceMemory, graphKey, type Lease, SharedCache, type WorkspaceSizes } from '@lowlat/cuda-driver'
+import {
+  type DeviceMemory,
+  engineDisposed,
+  graphKey,
+  type Lease,
+  SharedCache,
+  type WorkspaceSizes,
+} from '@lowlat/cuda-driver'
 import type { CudaOptions } from '../options.ts'
 import { PlanFile } from '../plan/plan-file.ts'
 import { PlanConstants } from '../plan/program-constants.ts'
@@ -138,14 +145,15 @@ export class CudaEngine implements Engine {
     return memory.address
   }
 
-  /** @throws BackendError OUT_OF_MEMORY and others; the engine and its other contexts go on. */
+  /** @throws BackendError OUT_OF_MEMORY and others; the engine and its other contexts go on. DisposedError. */
   async createContext(): Promise<ExecutionContext> {
+    if (this.#disposed) throw engineDisposed()
     const context = new CudaExecutionContext(this, this.#sizes)
     this.#contexts.add(context)
     return context
   }
 
-  /** For a context that disposes itself. */
+  /** For a context that has disposed itself. */
   forget(context: CudaExecutionContext): void {
     this.#contexts.delete(context)
   }

@@ -1,5 +1,4 @@
 import {
-  DisposedError,
   disposeAll,
   type ExecutionContext,
   type Feeds,
@@ -11,7 +10,7 @@ import {
   type RunOptions,
   type Tensor,
 } from '@lowlat/core'
-import { acquire, GraphCache, graphKey, type Resources, Slab, Workspace } from '@lowlat/cuda-driver'
+import { acquire, contextDisposed, GraphCache, graphKey, type Resources, Slab, Workspace } from '@lowlat/cuda-driver'
 import { Binding, type BindingParts } from './binding.ts'
 import type { TrtEngine } from './engine.ts'
 import {
@@ -144,11 +143,7 @@ export class TrtExecutionContext implements ExecutionContext {
   }
 
   #checkAlive(): void {
-    if (!this.#disposed) return
-    throw new DisposedError({
-      message: 'The execution context was disposed.',
-      remedy: 'Create a new one, or dispose it only after the last run has settled.',
-    })
+    if (this.#disposed) throw contextDisposed()
   }
 
   /** A graph costs milliseconds once: not for shapes that may never come again. */
