@@ -64,6 +64,8 @@ std::string version_text(int32_t version) {
   return std::to_string(version / unit) + '.' + std::to_string(version % unit / 100) + '.' + std::to_string(version % 100);
 }
 
+int32_t Abi::major() const { return majorOf(version_); }
+
 const Abi& Abi::of(int32_t version) {
   if (version < 100000 || !isKnownMajor(version)) {
     std::vector<std::string> supported;
@@ -85,7 +87,7 @@ Abi::Abi(int32_t version) : version_(version) {
 }
 
 void Abi::unavailable(Method method) const {
-  const int32_t since = sinceOf(majorOf(version_), method);
+  const int32_t since = sinceOf(major(), method);
   Failure failure{"CALL_UNAVAILABLE", std::string("TensorRT ") + version_text(version_) + " has no " + methodName(method), {}};
   failure.with("call", std::string(methodName(method))).with("version", version_text(version_));
   if (since > version_) failure.with("since", version_text(since));
@@ -119,7 +121,7 @@ const void* const* Abi::vtable(Class interface, std::initializer_list<Function> 
   for (int slot = 0; slot < count; slot++) {
     const Method method = methodAt(version_, interface, slot);
     table[slot] = reinterpret_cast<const void*>(answer_nothing);
-    if (method != Method::None && is_named(method, "getInterfaceInfo")) table[slot] = interface_answer(majorOf(version_), interface);
+    if (method != Method::None && is_named(method, "getInterfaceInfo")) table[slot] = interface_answer(major(), interface);
   }
   for (const Function& function : functions) {
     const int slot = slotOf(version_, function.method);

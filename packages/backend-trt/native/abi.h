@@ -20,6 +20,7 @@ class Abi {
 
   /** As getInferLibVersion returns it: 101601. */
   int32_t version() const { return version_; }
+  int32_t major() const;
 
   /** @throws Failure CALL_UNAVAILABLE where this version has no such method, or the object's slot is empty. */
   template <class Result, class... Parameters, class... Arguments>

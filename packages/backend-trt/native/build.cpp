@@ -20,9 +20,9 @@ struct Workshop {
   Owned network(const BuildRequest& request, const LogSink& sink) const {
     uint32_t flags = flag_bits(abi, "NetworkDefinitionCreationFlag", request.network_flags);
     // 11 knows nothing else, and deprecates the flag.
-    if (request.strongly_typed && majorOf(abi.version()) == 10)
+    if (request.strongly_typed && abi.major() == 10)
       flags |= flag_bits(abi, "NetworkDefinitionCreationFlag", {"STRONGLY_TYPED"});
-    if (!request.strongly_typed && majorOf(abi.version()) > 10)
+    if (!request.strongly_typed && abi.major() > 10)
       throw Failure{"FLAG_UNSUPPORTED", "TensorRT " + version_text(abi.version()) + " builds strongly typed networks only", {}}
           .with("flag", std::string("stronglyTyped: false"))
           .with("version", version_text(abi.version()));

@@ -1,5 +1,6 @@
 // Libraries that are opened at run time.
 #pragma once
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -8,8 +9,12 @@ namespace lowlat_trt {
 /** Opened, and never closed: such libraries have threads and objects that outlive their users. */
 class DynamicLibrary {
  public:
-  /** The first of these that loads. @throws Failure LIBRARY_MISSING {library, tried, reason}. */
-  static DynamicLibrary open(const char* what, const std::vector<std::string>& candidates);
+  /**
+   * The first of these that loads. Where a major version is wanted, those are passed over whose file is named for another
+   * one: such libraries tell their version in no other way, and calls between majors end the process.
+   * @throws Failure LIBRARY_MISSING {library, tried, reason}.
+   */
+  static DynamicLibrary open(const char* what, const std::vector<std::string>& candidates, std::optional<int> major = {});
 
   /** As the system's loader knows it. */
   const std::string& path() const { return path_; }

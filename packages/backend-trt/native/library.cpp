@@ -49,7 +49,7 @@ const Cuda& Library::cuda() {
 
 const DynamicLibrary& Library::parser_library() {
   const std::lock_guard<std::mutex> lock(mutex_);
-  if (!parser_) parser_.emplace(DynamicLibrary::open("libnvonnxparser", paths_.onnx_parser));
+  if (!parser_) parser_.emplace(DynamicLibrary::open("libnvonnxparser", paths_.onnx_parser, abi_->major()));
   return *parser_;
 }
 
@@ -92,7 +92,7 @@ void* Library::parser_refitter(void* refitter, Logger& logger, const LogSink& si
 
 bool Library::init_plugins() {
   const std::lock_guard<std::mutex> lock(mutex_);
-  if (!plugin_) plugin_.emplace(DynamicLibrary::open("libnvinfer_plugin", paths_.plugin));
+  if (!plugin_) plugin_.emplace(DynamicLibrary::open("libnvinfer_plugin", paths_.plugin, abi_->major()));
   return plugin_->symbol<bool (*)(void*, const char*)>("initLibNvInferPlugins")(logger_.get(), "");
 }
 

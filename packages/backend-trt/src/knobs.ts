@@ -1,11 +1,15 @@
+import { dirname, join } from 'node:path'
 import { stringKnob } from '@lowlat/core'
 
 /** Newest first: the majors that are known here, and the name without one, as development packages install it. */
 const MAJORS = [11, 10]
 
 interface LibraryKnob {
-  /** Names or paths to try, in order. */
-  candidates(): string[]
+  /**
+   * Names or paths to try, in order.
+   * @param beside another library of TensorRT that was asked for: where that is a path, its folder comes first.
+   */
+  candidates(beside?: string): string[]
 }
 
 function libraryKnob(name: string, library: string, what: string): LibraryKnob {
@@ -17,9 +21,11 @@ function libraryKnob(name: string, library: string, what: string): LibraryKnob {
     defaultText: `the first that is there of ${usual.join(', ')}`,
   })
   return {
-    candidates() {
+    candidates(beside = '') {
       const path = knob.read()
-      return path === '' ? usual : [path]
+      if (path !== '') return [path]
+      const folder = dirname(beside)
+      return folder === '.' ? usual : [...usual.map((name) => join(folder, name)), ...usual]
     },
   }
 }

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setFlagsFromString } from 'node:v8'
@@ -409,6 +409,39 @@ describe.skipIf(addonUntestable).each(suites)('the addon over TensorRT $major $v
     const report = await bench.library.supports({ bytes: sumModel() })
     expect(report).toMatchObject({ supported: true, subgraphs: [{ supported: true, nodes: [0, 1] }], errors: [] })
     expect(bench.library.parserVersion).toEqual(expect.any(Number))
+    await nothingLeft()
+  })
+
+  it('passes over a parser and plugins of the other major', async () => {
+    const { onnxParserPath, pluginPath } = bench.paths
+    const links = mkdtempSync(join(folder, 'majors-'))
+    const named = (path: string, name: string) => {
+      symlinkSync(path, join(links, name))
+      return join(links, name)
+    }
+    const other = major === 10 ? 11 : 10
+    const parsers = [`libnvonnxparser.so.${other}`, `libnvonnxparser.so.${major}.9`].map((n) =>
+      named(onnxParserPath, n),
+    )
+    const plugins = [`libnvinfer_plugin.so.${other}.1`].map((n) => named(pluginPath, n))
+    const open = (onnxParser: string[]) =>
+      bench.addon.open({
+        nvinfer: [bench.paths.nvinferPath],
+        onnxParser,
+        plugin: plugins,
+        cudaDriver: bench.driverPath,
+      })
+    const event = () => {}
+    await open(parsers).build(bench.request(sumModel(), { profiles }), event).done
+    const mistaken = open(parsers.slice(0, 1))
+    expect(await errorOf(() => mistaken.build(bench.request(sumModel(), { profiles }), event).done)).toMatchObject({
+      code: 'LIBRARY_MISSING',
+      reason: expect.stringContaining(`belongs to TensorRT ${other}, not ${major}`),
+    })
+    expect(await errorOf(() => mistaken.initPlugins())).toMatchObject({
+      code: 'LIBRARY_MISSING',
+      library: 'libnvinfer_plugin',
+    })
     await nothingLeft()
   })
 

@@ -2,8 +2,6 @@ import { isAbsolute, resolve } from 'node:path'
 import { ConfigError, type FileStamp, isLowlatError, stampOf } from '@lowlat/core'
 import type { TensorRt } from './tensorrt/library.ts'
 
-const loaded = new WeakMap<TensorRt, Set<string>>()
-
 /** A bare name is looked for as the system looks for libraries. */
 const isBareName = (path: string) => !isAbsolute(path) && !path.includes('/')
 
@@ -11,17 +9,11 @@ const isBareName = (path: string) => !isAbsolute(path) && !path.includes('/')
 export const pluginPath = (path: string): string => (isBareName(path) ? path : resolve(path))
 
 /**
- * Makes plugins known to TensorRT, each library once in the process: their registry is one for all.
+ * Makes plugins known to TensorRT.
  * @throws ConfigError CONFIG_INVALID for a library that cannot be loaded.
  */
 export function loadPlugins(tensorRt: TensorRt, paths: readonly string[]): void {
-  const known = loaded.get(tensorRt) ?? new Set()
-  loaded.set(tensorRt, known)
-  for (const path of paths.map(pluginPath)) {
-    if (known.has(path)) continue
-    tensorRt.loadPluginLibrary(path)
-    known.add(path)
-  }
+  for (const path of new Set(paths.map(pluginPath))) tensorRt.loadPluginLibrary(path)
 }
 
 /** What tells one build of the plugins from another. @throws ConfigError CONFIG_INVALID for a file that is not there. */

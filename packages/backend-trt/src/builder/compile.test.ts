@@ -86,7 +86,7 @@ describe.skipIf(reason)(`a build${reason ? ` (${reason})` : ''}`, () => {
       pluginLibraries: ['/opt/plugin.so'],
     })
     await session.compile(model, options)
-    expect(fake.plugins).toEqual(['/opt/plugin.so'])
+    expect([...fake.plugins]).toEqual(['/opt/plugin.so'])
   })
 
   it('takes one profile for weights that can be replaced', async () => {

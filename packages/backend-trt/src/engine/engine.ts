@@ -1,5 +1,4 @@
 import {
-  DisposedError,
   disposeAll,
   type Engine,
   type EngineReport,
@@ -10,7 +9,14 @@ import {
   stampOf,
   type TensorInfo,
 } from '@lowlat/core'
-import { type CudaContext, type DeviceMemory, graphKey, openDriver, type WorkspaceSizes } from '@lowlat/cuda-driver'
+import {
+  type CudaContext,
+  type DeviceMemory,
+  engineDisposed,
+  graphKey,
+  openDriver,
+  type WorkspaceSizes,
+} from '@lowlat/cuda-driver'
 import type { TrtOptions } from '../options.ts'
 import { damaged, type PlanMetadata, readMetadata, refusedByTensorRt } from '../plan-facts.ts'
 import { loadPlugins } from '../plugins.ts'
@@ -110,7 +116,7 @@ export class TrtEngine implements Engine {
     const device = driver.device(options.device)
     const metadata = readMetadata(plan, tensorRt, device)
     await checkSize(plan, metadata)
-    loadPlugins(tensorRt, [...metadata.plugins, ...options.plugins])
+    if (!metadata.embedsPlugins) loadPlugins(tensorRt, [...metadata.plugins, ...options.plugins])
     /** In the order in which they are to go. */
     const owned: (Disposable | AsyncDisposable)[] = []
     try {
@@ -174,7 +180,7 @@ export class TrtEngine implements Engine {
 
   /** @throws BackendError OUT_OF_MEMORY and others; the engine and its other contexts go on. DisposedError. */
   async createContext(): Promise<ExecutionContext> {
-    if (this.#disposed) throw disposedError()
+    if (this.#disposed) throw engineDisposed()
     const context = new TrtExecutionContext(this)
     this.#contexts.add(context)
     return context
@@ -202,13 +208,6 @@ export class TrtEngine implements Engine {
   async #shutDown(): Promise<void> {
     await disposeAll([...this.#contexts, ...this.#owned])
   }
-}
-
-function disposedError(): DisposedError {
-  return new DisposedError({
-    message: 'The engine was disposed.',
-    remedy: 'Load the plan again, or dispose the engine only when nobody needs contexts of it any more.',
-  })
 }
 
 /** Runs of such engines wait for copies of weights, which no capture can hold. */

@@ -87,7 +87,7 @@ export class TensorRt {
     return calling(() => this.#open.initPlugins())
   }
 
-  /** Registers the plugins of a library (IPluginRegistry::loadLibrary). @throws ConfigError CONFIG_INVALID. */
+  /** Registers the plugins of a library (IPluginRegistry::loadLibrary), once in the process. @throws ConfigError CONFIG_INVALID. */
   loadPluginLibrary(path: string): void {
     calling(() => this.#open.loadPluginLibrary(path))
   }

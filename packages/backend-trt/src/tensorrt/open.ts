@@ -7,9 +7,12 @@ import { TensorRt } from './library.ts'
 export interface TensorRtPaths {
   /** Names or paths to try, in order. Default: the knob LOWLAT_NVINFER_LIB, else the usual names. */
   readonly nvinfer?: readonly string[]
-  /** Default: the knob LOWLAT_NVONNXPARSER_LIB, else the usual names. Opened by the first build. */
+  /**
+   * Default: the knob LOWLAT_NVONNXPARSER_LIB, else the usual names, beside libnvinfer first where that is a path. Names of
+   * another major are passed over. Opened by the first build.
+   */
   readonly onnxParser?: readonly string[]
-  /** Default: the knob LOWLAT_NVINFER_PLUGIN_LIB, else the usual names. Opened when plugins are first asked for. */
+  /** As `onnxParser`, with the knob LOWLAT_NVINFER_PLUGIN_LIB. Opened when plugins are first asked for. */
   readonly plugin?: readonly string[]
   /** Name or path of NVIDIA's driver library. Default: the knob LOWLAT_CUDA_DRIVER_LIB. */
   readonly cudaDriver?: string
@@ -28,10 +31,11 @@ export function openTensorRt(paths: TensorRtPaths = {}): TensorRt {
 
 /** As {@link openTensorRt}, through an addon that is given. */
 export function openWith(addon: () => NativeAddon, paths: TensorRtPaths = {}): TensorRt {
+  const nvinfer = paths.nvinfer ?? nvinferKnob.candidates()
   const wanted = {
-    nvinfer: paths.nvinfer ?? nvinferKnob.candidates(),
-    onnxParser: paths.onnxParser ?? onnxParserKnob.candidates(),
-    plugin: paths.plugin ?? pluginKnob.candidates(),
+    nvinfer,
+    onnxParser: paths.onnxParser ?? onnxParserKnob.candidates(nvinfer[0]),
+    plugin: paths.plugin ?? pluginKnob.candidates(nvinfer[0]),
     cudaDriver: paths.cudaDriver ?? openDriver().path,
   }
   const key = JSON.stringify(wanted)

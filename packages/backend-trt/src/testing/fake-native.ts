@@ -48,7 +48,7 @@ export class FakeNative implements NativeAddon {
   builtType: string | undefined
   refitMissing: string[] = []
   auxStreams = 0
-  readonly plugins: string[] = []
+  readonly plugins = new Set<string>()
   readonly live = { engines: 0, contexts: 0 }
   readonly counts = new Map<string, number>()
   #cuda: CudaContext | undefined
@@ -99,7 +99,7 @@ class FakeLibrary implements NativeLibrary {
 
   loadPluginLibrary(path: string): void {
     this.#fake.check('loadPluginLibrary')
-    this.#fake.plugins.push(path)
+    this.#fake.plugins.add(path)
   }
 
   build(request: BuildRequest, onEvent: (event: BuildEvent) => void): NativeJob<BuildResult> {
