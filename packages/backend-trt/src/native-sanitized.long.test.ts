@@ -7,9 +7,9 @@ const root = fileURLToPath(new URL('../../..', import.meta.url))
 
 describe.skipIf(addonUntestable)('under AddressSanitizer and UndefinedBehaviorSanitizer', () => {
   it('the tests of the addon are clean', async () => {
-    const tests = 'packages/backend-trt/src/native.test.ts'
+    const tests = ['native', 'native-engine'].map((name) => `packages/backend-trt/src/${name}.test.ts`)
     const { exitCode, output } = await runSanitized({
-      args: ['node_modules/vitest/vitest.mjs', 'run', '--testTimeout=300000', '--hookTimeout=900000', tests],
+      args: ['node_modules/vitest/vitest.mjs', 'run', '--testTimeout=300000', '--hookTimeout=900000', ...tests],
       cwd: root,
     })
     expect(output).toMatch(/Tests .*passed/)
