@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { createSession, type Plan, type SessionOptions, Tensor } from '@lowlat/core'
 import { openDriver } from '@lowlat/cuda-driver'
 import { denseModel, nvinferErrors, simulatorUnavailable, smallModel, sumModel, testsOnGpu } from '@lowlat/testing'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { BuildEvent } from './native.ts'
 import { failingCalls } from './testing/failing-calls.ts'
 import { type StandIn, useStandIn } from './testing/stand-in.ts'
@@ -42,10 +42,10 @@ describe.skipIf(reason).each([10, 11] as const)(
       standIn = await useStandIn(major)
     }, 600_000)
     beforeEach(() => standIn.control.reset())
+    afterEach(() => expect(standIn.control.violations()).toEqual([]))
     afterAll(() => {
       rmSync(folder, { recursive: true, force: true })
       expect(standIn?.control.alive('CudaEngine') ?? 0).toBe(0)
-      expect(standIn?.control.violations() ?? []).toEqual([])
     })
 
     const open = (model: Uint8Array, trt: Record<string, unknown> = {}, options: SessionOptions = {}) =>

@@ -69,6 +69,29 @@ CUDA_SIM_API CUresult cuMemHostGetDevicePointer_v2(uintptr_t* address, void* poi
   return call.result();
 }
 
+/** Of the attributes, which memory it is: CU_POINTER_ATTRIBUTE_MEMORY_TYPE. */
+CUDA_SIM_API CUresult cuPointerGetAttribute(void* value, int attribute, uintptr_t address) {
+  CUDA_SIM_CALL(cuPointerGetAttribute, needs_context);
+  constexpr int memory_type = 2;
+  constexpr unsigned host = 1, device = 2;
+  if (attribute != memory_type) return CUDA_ERROR_NOT_SUPPORTED;
+  // Also for memory of the host that CUDA does not know.
+  const Allocation* allocation = driver().memory.holding(address, 1);
+  if (!value || !allocation) return CUDA_ERROR_INVALID_VALUE;
+  *static_cast<unsigned*>(value) = allocation->kind == MemoryKind::device ? device : host;
+  return call.result();
+}
+
+/** The allocation that an address lies in. */
+CUDA_SIM_API CUresult cuMemGetAddressRange_v2(uintptr_t* base, size_t* bytes, uintptr_t address) {
+  CUDA_SIM_CALL(cuMemGetAddressRange_v2, needs_context);
+  const Allocation* allocation = driver().memory.holding(address, 1);
+  if (!allocation) return CUDA_ERROR_NOT_FOUND;
+  if (base) *base = allocation->address;
+  if (bytes) *bytes = allocation->bytes;
+  return call.result();
+}
+
 namespace {
 
 enum class Side { host, device };

@@ -69,7 +69,12 @@ class Noise {
 };
 
 void check_flags(Builder& builder, const Network& network, const BuilderConfig& config) {
-  if (!network.strongly_typed) return;
+  if (config.has("REFIT_INDIVIDUAL") && (config.has("REFIT") || config.has("REFIT_IDENTICAL")))
+    refuse(builder, ErrorCode::invalid_config, "the flag kREFIT_INDIVIDUAL cannot be set with kREFIT or kREFIT_IDENTICAL");
+  if (!network.strongly_typed) {
+    if (config.has("WEIGHT_STREAMING")) refuse(builder, ErrorCode::invalid_config, "the flag kWEIGHT_STREAMING needs a strongly typed network");
+    return;
+  }
   for (const char* flag : {"FP16", "INT8", "BF16", "FP8", "INT4", "FP4", "OBEY_PRECISION_CONSTRAINTS", "PREFER_PRECISION_CONSTRAINTS"})
     if (config.has(flag)) refuse(builder, ErrorCode::invalid_config, std::string("the flag k") + flag + " is set, but the network is strongly typed");
 }
@@ -187,6 +192,13 @@ std::string build_plan(Builder& builder, Network& network, BuilderConfig& config
   if (plan.profiles.empty()) plan.profiles.emplace_back();
   const bool strips = config.has("STRIP_PLAN");
   plan.refittable = strips || config.has("REFIT") || config.has("REFIT_IDENTICAL") || config.has("REFIT_INDIVIDUAL");
+  plan.individual = config.has("REFIT_INDIVIDUAL");
+  plan.refittable = plan.refittable && (!plan.individual || !network.marked_refittable.empty());
+  plan.marked_refittable = network.marked_refittable;
+  const bool identical = config.has("REFIT_IDENTICAL") || (strips && !config.has("REFIT") && !plan.individual);
+  for (const auto& [tensor, constant] : plan.graph.constants)
+    if (identical && is_refittable(plan, tensor))
+      plan.identical[plan.graph.tensors[static_cast<size_t>(tensor)].name] = hash(constant.bytes.data(), constant.bytes.size());
   plan.weight_streaming = config.has("WEIGHT_STREAMING");
   plan.verbosity = config.verbosity;
   plan.tactic_sources = config.tactic_sources;

@@ -1,5 +1,7 @@
 #include "builder.h"
 
+#include <set>
+
 #include "callbacks.h"
 #include "control.h"
 #include "cuda.h"
@@ -181,7 +183,11 @@ FAKE_METHOD(BuilderConfig, setRuntimePlatform, void, (BuilderConfig & self, int3
 }
 FAKE_METHOD(BuilderConfig, getRuntimePlatform, int32_t, (BuilderConfig & self)) { return self.platform; }
 FAKE_METHOD(BuilderConfig, setPluginsToSerialize, void, (BuilderConfig & self, const char* const* paths, int32_t count)) {
-  self.plugins.assign(paths, paths + count);
+  const std::set<std::string> distinct(paths, paths + count);
+  if (distinct.size() != static_cast<size_t>(count))
+    report(self, ErrorCode::invalid_argument, "BuilderConfig.setPluginsToSerialize", "a plugin library is named twice");
+  else
+    self.plugins.assign(paths, paths + count);
 }
 FAKE_METHOD(BuilderConfig, getPluginToSerialize, const char*, (BuilderConfig & self, int32_t index)) {
   return self.plugins.at(static_cast<size_t>(index)).c_str();
@@ -241,6 +247,14 @@ FAKE_METHOD(BuilderConfig, createTimingCache, void*, (BuilderConfig & self, cons
   return handle_of(*cache);
 }
 
+TimingCache::~TimingCache() {
+  for (const Weak<Builder>& builder : builders) {
+    if (!builder) continue;
+    note_violation("a timing cache was destroyed before a builder that uses it");
+    return;
+  }
+}
+
 FAKE_METHOD(BuilderConfig, setTimingCache, bool, (BuilderConfig & self, void* handle, bool ignore_mismatch)) {
   auto& cache = body_of<TimingCache>(handle);
   if (cache.timings.gpu != gpu_name() && !ignore_mismatch) {
@@ -248,6 +262,7 @@ FAKE_METHOD(BuilderConfig, setTimingCache, bool, (BuilderConfig & self, void* ha
     return false;
   }
   self.cache = &cache;
+  cache.builders.push_back(self.builder);
   return true;
 }
 FAKE_METHOD(BuilderConfig, getTimingCache, void*, (BuilderConfig & self)) {

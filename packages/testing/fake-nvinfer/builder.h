@@ -31,6 +31,9 @@ bool is_valid(const ProfileRanges& ranges);
 struct TimingCache : Body {
   static constexpr Class type = Class::TimingCache;
   Timings timings;
+  /** Builders that it was given to: it has to outlive them. */
+  std::vector<Weak<Builder>> builders;
+  ~TimingCache() override;
 };
 
 struct BuilderConfig : Body {

@@ -1,6 +1,7 @@
 #include "context.h"
 
 #include <algorithm>
+#include <set>
 
 #include "callbacks.h"
 #include "control.h"
@@ -8,7 +9,7 @@
 namespace fake_nvinfer {
 
 Context::~Context() {
-  if (tasks && tasks->pending > 0 && ran && cuda()->stream_query(last_stream) == 600)
+  if (tasks && ((tasks->pending > 0 && ran && cuda()->stream_query(last_stream) == 600) || is_running(*tasks)))
     note_violation("an execution context was destroyed while its work was queued");
   drop_captured(tasks.get());
   if (count) cuda()->mem_free_host(count);
@@ -31,9 +32,14 @@ void* create_context(Engine& engine, Allocation allocation) {
   context->engine = &engine;
   context->logger = engine.logger;
   context->allocation = allocation;
+  set_recorder(*context, engine.recorder);
   context->tasks = std::make_shared<TaskGroup>(engine.plan.graph.layers.size());
+  context->profile_changes = std::make_shared<TaskGroup>(0);
+  engine.groups.push_back(context->tasks);
   engine.contexts++;
-  const int64_t bytes = allocation == Allocation::own ? engine.activation_bytes() : allocation == Allocation::user ? 0 : engine.activation_bytes(0);
+  const int64_t bytes = allocation == Allocation::own    ? engine.context_bytes()
+                        : allocation == Allocation::user ? 0
+                                                         : engine.activation_bytes(0) + engine.scratch_bytes();
   int result = context->memory.allocate(static_cast<size_t>(bytes));
   if (result == 0) result = cuda()->mem_host_alloc(reinterpret_cast<void**>(&context->count), sizeof(int64_t), 0);
   for (int32_t i = 0; i < engine.plan.aux_streams && result == 0; i++) {
@@ -65,6 +71,7 @@ std::vector<std::string> Context::unspecified_inputs() const {
 }
 
 void Context::invalidate() {
+  tasks->shapes++;
   inference = nullptr;
   warm = false;
 }
@@ -77,7 +84,14 @@ std::shared_ptr<const Inference> Context::infer() {
     inputs.shapes[input] = *shape_of_input(input);
     if (!graph->shape_inputs.count(input)) continue;
     const size_t bytes = bytes_of(graph->tensors[static_cast<size_t>(input)].type, inputs.shapes[input]);
-    inputs.values[input] = std::string(static_cast<const char*>(addresses.at(input)), bytes);
+    const auto address = reinterpret_cast<uintptr_t>(addresses.at(input));
+    const MemoryKind kind = kind_of(address);
+    // On a real GPU the host cannot read there.
+    if (kind == MemoryKind::device) throw std::runtime_error("the values of " + graph->tensors[static_cast<size_t>(input)].name + " have to lie on the host");
+    if (kind == MemoryKind::host && bytes_from(address) < bytes)
+      throw std::runtime_error(graph->tensors[static_cast<size_t>(input)].name + " needs " + std::to_string(bytes) + " bytes, its memory has " +
+                               std::to_string(bytes_from(address)));
+    inputs.values[input] = std::string(reinterpret_cast<const char*>(address), bytes);
   }
   if (inference && &inference->graph() == graph.get() && inference->inputs() == inputs) return inference;
   if (inference && !(inference->inputs() == inputs)) warm = false;
@@ -160,11 +174,17 @@ FAKE_METHOD(ExecutionContext, setOptimizationProfileAsync, bool, (Context & self
   if (const int result = cuda()->stream_is_capturing(stream, &capturing); result != 0 || capturing)
     return refuse(self, "setOptimizationProfileAsync", ErrorCode::invalid_state,
                   capturing ? "the stream is being captured" : cuda_error(result));
+  auto change = std::make_shared<Task>();
+  change->kind = TaskKind::change;
+  change->group = self.profile_changes;
+  if (const int result = launch(change, stream, false))
+    return refuse(self, "setOptimizationProfileAsync", ErrorCode::failed_execution, cuda_error(result));
+  self.profile_stream = stream;
   self.profile = static_cast<size_t>(profile);
   self.shapes.clear();
   self.invalidate();
   if (self.allocation != Allocation::on_profile_change) return true;
-  const int64_t bytes = self.engine->activation_bytes(self.profile);
+  const int64_t bytes = self.engine->activation_bytes(self.profile) + self.engine->scratch_bytes();
   if (const int result = self.memory.allocate(static_cast<size_t>(bytes)))
     return refuse(self, "setOptimizationProfileAsync", ErrorCode::failed_allocation,
                   "out of memory: " + std::to_string(bytes) + " bytes of device memory: " + cuda_error(result));
@@ -249,7 +269,7 @@ FAKE_METHOD(ExecutionContext, getMaxOutputSize, int64_t, (Context & self, const 
 FAKE_METHOD(ExecutionContext, updateDeviceMemorySizeForShapes, size_t, (Context & self)) {
   try {
     const std::shared_ptr<const Inference> inference = self.infer();
-    if (inference) return inference->activation_bytes();
+    if (inference) return inference->activation_bytes() + static_cast<size_t>(self.engine->scratch_bytes());
     refuse(self, "updateDeviceMemorySizeForShapes", ErrorCode::invalid_state, "not all inputs are specified");
   } catch (const std::runtime_error& error) {
     refuse(self, "updateDeviceMemorySizeForShapes", ErrorCode::invalid_argument, error.what());
@@ -306,17 +326,14 @@ FAKE_METHOD(ExecutionContext, setDeviceMemoryV2, void, (Context & self, void* me
 
 FAKE_METHOD(ExecutionContext, setAuxStreams, void, (Context & self, Stream* streams, int32_t count)) {
   if (count < 0 || (count && !streams)) return;
+  const std::set<Stream> distinct(streams, streams + count);
+  if (distinct.size() != static_cast<size_t>(count) || distinct.count(nullptr))
+    note_violation("auxiliary streams have to differ, and not to be the default one");
   self.aux_streams.assign(streams, streams + count);
 }
 
 FAKE_METHOD(ExecutionContext, enqueueV3, bool, (Context & self, Stream stream)) {
-  if (self.busy.exchange(true)) {
-    note_violation("two threads used an execution context at once");
-    return refuse(self, "enqueueV3", ErrorCode::invalid_state, "another thread uses the context");
-  }
-  const bool queued = enqueue(self, stream);
-  self.busy = false;
-  return queued;
+  return enqueue(self, stream);
 }
 
 FAKE_METHOD(ExecutionContext, setProfiler, void, (Context & self, void* profiler)) {

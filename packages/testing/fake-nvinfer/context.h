@@ -1,6 +1,5 @@
 // Execution contexts.
 #pragma once
-#include <atomic>
 #include <map>
 #include <memory>
 #include <string>
@@ -43,9 +42,11 @@ struct Context : Body {
   /** Ran once with these inputs: may be captured. */
   bool warm = false;
   std::shared_ptr<TaskGroup> tasks;
-  std::atomic<bool> busy{false};
   Stream last_stream = nullptr;
   bool ran = false;
+  /** What changes of the profile copy, and where. */
+  std::shared_ptr<TaskGroup> profile_changes;
+  Stream profile_stream = nullptr;
 
   ~Context() override;
 

@@ -3,6 +3,8 @@
 #include <cstdio>
 #include <cstring>
 
+#include "plugins.h"
+
 namespace fake_nvinfer {
 
 void Control::reset() {
@@ -122,6 +124,12 @@ FAKE_NVINFER_API void fake_nvinfer_refuse_capture(int refuse) {
   const std::lock_guard<std::mutex> lock(control().mutex);
   control().refuse_capture = refuse != 0;
 }
+
+/** As if another thread of the caller called a method ("Builder.reset") of all objects that have it. */
+FAKE_NVINFER_API void fake_nvinfer_use(const char* method) { use_all(method); }
+
+/** Plugin libraries count as not loaded; engines that use them must be gone. */
+FAKE_NVINFER_API void fake_nvinfer_forget_plugins() { forget_plugins(); }
 
 /** Held, builds wait at their next step. */
 FAKE_NVINFER_API void fake_nvinfer_hold(int held) {

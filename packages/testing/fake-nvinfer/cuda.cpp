@@ -37,6 +37,9 @@ Loaded load() {
   need("cuMemHostAlloc", c.mem_host_alloc);
   need("cuMemFreeHost", c.mem_free_host);
   need("cuMemcpyHtoD_v2", c.memcpy_to_device);
+  need("cuMemcpyDtoH_v2", c.memcpy_to_host);
+  need("cuPointerGetAttribute", c.pointer_attribute);
+  need("cuMemGetAddressRange_v2", c.mem_address_range);
   need("cuLaunchHostFunc", c.launch_host_func);
   need("cuStreamSynchronize", c.stream_synchronize);
   need("cuStreamQuery", c.stream_query);
@@ -68,6 +71,18 @@ std::string cuda_error(int result) {
 bool has_context() {
   void* context = nullptr;
   return cuda() && cuda()->ctx_get_current(&context) == 0 && context;
+}
+
+MemoryKind kind_of(uintptr_t address) {
+  constexpr int memory_type = 2;
+  MemoryKind kind = MemoryKind::unknown;
+  return cuda()->pointer_attribute(&kind, memory_type, address) == 0 ? kind : MemoryKind::unknown;
+}
+
+size_t bytes_from(uintptr_t address) {
+  uintptr_t base = 0;
+  size_t bytes = 0;
+  return cuda()->mem_address_range(&base, &bytes, address) == 0 ? base + bytes - address : 0;
 }
 
 std::string gpu_name() {

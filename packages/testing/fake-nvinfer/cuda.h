@@ -18,6 +18,9 @@ struct Cuda {
   int (*mem_host_alloc)(void** pointer, size_t bytes, unsigned flags);
   int (*mem_free_host)(void* pointer);
   int (*memcpy_to_device)(uintptr_t target, const void* source, size_t bytes);
+  int (*memcpy_to_host)(void* target, uintptr_t source, size_t bytes);
+  int (*pointer_attribute)(void* value, int attribute, uintptr_t address);
+  int (*mem_address_range)(uintptr_t* base, size_t* bytes, uintptr_t address);
   int (*launch_host_func)(Stream stream, void (*function)(void*), void* data);
   int (*stream_synchronize)(Stream stream);
   int (*stream_query)(Stream stream);
@@ -36,6 +39,11 @@ const Cuda* cuda(std::string* reason = nullptr);
 std::string cuda_error(int result);
 /** Does the calling thread have a context? */
 bool has_context();
+/** CU_MEMORYTYPE: of memory that CUDA gave out. */
+enum class MemoryKind : unsigned { unknown, host, device };
+MemoryKind kind_of(uintptr_t address);
+/** From the address to the end of what CUDA gave out there; 0 for other memory. */
+size_t bytes_from(uintptr_t address);
 /** The name that tests set, or that of device 0. */
 std::string gpu_name();
 

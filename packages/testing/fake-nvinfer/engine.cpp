@@ -51,6 +51,23 @@ int64_t Engine::activation_bytes() {
   return most;
 }
 
+bool Engine::is_busy() const {
+  for (const std::weak_ptr<TaskGroup>& weak : groups) {
+    const std::shared_ptr<TaskGroup> group = weak.lock();
+    if (group && (group->pending > 0 || is_running(*group))) return true;
+  }
+  return false;
+}
+
+int64_t Engine::scratch_bytes() const {
+  if (!streams_weights()) return 0;
+  size_t largest = 0;
+  for (const auto& [tensor, constant] : plan.graph.constants)
+    largest = std::max(largest, aligned(bytes_of(plan.graph.tensors[static_cast<size_t>(tensor)].type, constant.shape)));
+  // One is used while the next comes.
+  return static_cast<int64_t>(2 * largest);
+}
+
 namespace {
 
 /** An input or output by its name, or null; reports where there is none. */
@@ -163,10 +180,10 @@ FAKE_METHOD(CudaEngine, getProfileTensorValuesV2, const int64_t*, (Engine & self
   return found == values.end() ? nullptr : found->second[static_cast<size_t>(selector)].data();
 }
 
-FAKE_METHOD(CudaEngine, getDeviceMemorySizeV2, int64_t, (Engine & self)) { return self.activation_bytes(); }
+FAKE_METHOD(CudaEngine, getDeviceMemorySizeV2, int64_t, (Engine & self)) { return self.context_bytes(); }
 FAKE_METHOD(CudaEngine, getDeviceMemorySize, size_t, (Engine & self)) { return static_cast<size_t>(self.activation_bytes()); }
 FAKE_METHOD(CudaEngine, getDeviceMemorySizeForProfileV2, int64_t, (Engine & self, int32_t profile)) {
-  return is_profile(self, profile) ? self.activation_bytes(static_cast<size_t>(profile)) : 0;
+  return is_profile(self, profile) ? self.activation_bytes(static_cast<size_t>(profile)) + self.scratch_bytes() : 0;
 }
 FAKE_METHOD(CudaEngine, getDeviceMemorySizeForProfile, size_t, (Engine & self, int32_t profile)) {
   return is_profile(self, profile) ? static_cast<size_t>(self.activation_bytes(static_cast<size_t>(profile))) : 0;
@@ -186,7 +203,7 @@ FAKE_METHOD(CudaEngine, getWeightStreamingBudgetV2, int64_t, (Engine & self)) { 
 FAKE_METHOD(CudaEngine, getWeightStreamingAutomaticBudget, int64_t, (Engine & self)) {
   return self.plan.weight_streaming ? self.weight_bytes() : 0;
 }
-FAKE_METHOD(CudaEngine, getWeightStreamingScratchMemorySize, int64_t, (Engine&)) { return 0; }
+FAKE_METHOD(CudaEngine, getWeightStreamingScratchMemorySize, int64_t, (Engine & self)) { return self.scratch_bytes(); }
 
 FAKE_METHOD(CudaEngine, createEngineInspector, void*, (Engine & self)) { return create_inspector(self); }
 

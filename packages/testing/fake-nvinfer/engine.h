@@ -20,6 +20,8 @@ std::vector<int> streams_of(const Graph& graph, int aux_streams);
 /** An end or the middle of a profile, as the network's inputs. */
 Inputs inputs_of(const Plan& plan, size_t profile, Selector selector);
 
+struct TaskGroup;
+
 struct Runtime : Body {
   static constexpr Class type = Class::Runtime;
   bool host_code_allowed = false;
@@ -40,9 +42,14 @@ struct Engine : Body {
   DeviceMemory weights;
   std::map<int, uintptr_t> weight_addresses;
   bool weights_missing = false;
+  /** Device memory for weights; as much as there are: none is streamed. */
   int64_t streaming_budget = 0;
   std::vector<int> layer_streams;
   int contexts = 0;
+  /** Of its contexts. */
+  std::vector<std::weak_ptr<TaskGroup>> groups;
+  /** Is work of a context queued or running? */
+  bool is_busy() const;
   ~Engine() override;
 
   std::shared_ptr<const Graph> current_graph();
@@ -51,6 +58,11 @@ struct Engine : Body {
   int64_t weight_bytes() const;
   int64_t activation_bytes(size_t profile);
   int64_t activation_bytes();
+  bool streams_weights() const { return plan.weight_streaming && streaming_budget < weight_bytes(); }
+  /** Of each context, behind its activations: what weights are streamed through. */
+  int64_t scratch_bytes() const;
+  /** What a context works in, for all profiles. */
+  int64_t context_bytes() { return activation_bytes() + scratch_bytes(); }
   size_t profiles() const { return plan.profiles.size(); }
 };
 

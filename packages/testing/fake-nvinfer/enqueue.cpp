@@ -20,16 +20,20 @@ struct Refused {};
 class Run {
  public:
   Run(Context& context, Stream stream) : context_(context), engine_(*context.engine), stream_(stream) {}
+  ~Run() {
+    if (run_) close_run(*run_, tasks_);
+  }
+  Run(const Run&) = delete;
 
   void queue() {
     check(cuda()->stream_is_capturing(stream_, &capturing_), "the stream");
     check_order();
     inference_ = std::make_shared<Inference>(*context_.inference);
     check_memory();
+    check_tensors();
     addresses_ = context_.addresses;
-    streams_ = {stream_};
-    const std::vector<Stream>& aux = context_.aux_streams.empty() ? context_.own_aux_streams : context_.aux_streams;
-    streams_.insert(streams_.end(), aux.begin(), aux.end());
+    begin_run();
+    choose_streams();
     ends_.assign(streams_.size(), nullptr);
     next_activation_ = context_.activation_memory();
     for (size_t i = 0; i < inference_->graph().layers.size(); i++) queue_layer(i);
@@ -50,6 +54,8 @@ class Run {
   Stream stream_;
   int capturing_ = 0;
   std::shared_ptr<Inference> inference_;
+  std::shared_ptr<RunOfTasks> run_;
+  int tasks_ = 0;
   std::map<int, void*> addresses_;
   std::vector<Stream> streams_;
   /** Recorded behind the last layer of each stream beside the main one. */
@@ -63,6 +69,32 @@ class Run {
   }
 
   const TensorInfo& info(int tensor) const { return engine_.plan.graph.tensors[static_cast<size_t>(tensor)]; }
+
+  void begin_run() {
+    run_ = std::make_shared<RunOfTasks>();
+    run_->group = context_.tasks;
+    run_->memory = context_.activation_memory();
+    run_->bytes = inference_->activation_bytes();
+    if (capturing_) run_->shapes = context_.tasks->shapes;
+    if (context_.profile_changes && context_.profile_changes->pending > 0 && context_.profile_stream != stream_)
+      note_violation("a run was enqueued to another stream than the one in which the profile is being changed");
+  }
+
+  /** The caller's auxiliary streams as far as there are any, then the context's own. */
+  void choose_streams() {
+    streams_ = {stream_};
+    for (size_t i = 0; i < context_.own_aux_streams.size(); i++) {
+      streams_.push_back(i < context_.aux_streams.size() ? context_.aux_streams[i] : context_.own_aux_streams[i]);
+      if (streams_.back() == stream_) note_violation("a stream serves a run as the main and as an auxiliary one");
+    }
+  }
+
+  void submit(const std::shared_ptr<Task>& task, Stream stream, const std::string& what) {
+    tasks_++;
+    const int result = launch(task, stream, capturing_ != 0);
+    if (result) tasks_--;
+    check(result, what);
+  }
 
   /** What has to be called before. */
   void check_order() {
@@ -87,18 +119,40 @@ class Run {
     if (setting(&Control::refuse_capture)) refuse(context_, ErrorCode::unsupported_state, "a test refuses capture");
     if (context_.inference->is_data_dependent())
       refuse(context_, ErrorCode::unsupported_state, "a network with shapes that depend on values cannot be captured");
+    if (!context_.allocators.empty()) refuse(context_, ErrorCode::unsupported_state, "a run that asks for the memory of outputs cannot be captured");
     if (context_.profiler && context_.emits_profile) refuse(context_, ErrorCode::unsupported_state, "a run that tells a profiler cannot be captured");
-    if (engine_.plan.weight_streaming) refuse(context_, ErrorCode::unsupported_state, "a run that streams weights cannot be captured");
+    if (engine_.streams_weights()) refuse(context_, ErrorCode::unsupported_state, "a run that streams weights cannot be captured");
     if (!context_.warm) refuse(context_, ErrorCode::invalid_state, "the first run with a shape or profile cannot be captured");
   }
 
   void check_memory() {
-    const size_t needed = inference_->activation_bytes();
+    // Room to stream weights through comes from the library where the size was not told.
+    const size_t scratch = context_.user_bytes < 0 ? 0 : static_cast<size_t>(engine_.scratch_bytes());
+    const size_t needed = inference_->activation_bytes() + scratch;
     if (!needed || context_.allocation != Allocation::user) return;
     if (!context_.user_memory) refuse(context_, ErrorCode::invalid_state, "device memory is not set");
     if (context_.user_bytes >= 0 && static_cast<size_t>(context_.user_bytes) < needed)
       refuse(context_, ErrorCode::invalid_argument,
              std::to_string(needed) + " bytes of device memory are needed, set are " + std::to_string(context_.user_bytes));
+    check_device("the device memory", context_.user_memory, std::max<size_t>(needed, static_cast<size_t>(std::max<int64_t>(context_.user_bytes, 0))));
+  }
+
+  /** What a kernel would fault at, after the call. */
+  void check_device(const std::string& what, uintptr_t address, size_t bytes) {
+    if (!bytes) return;
+    if (kind_of(address) != MemoryKind::device) refuse(context_, ErrorCode::invalid_argument, what + " is no memory of the device");
+    if (const size_t held = bytes_from(address); held < bytes)
+      refuse(context_, ErrorCode::invalid_argument, what + " needs " + std::to_string(bytes) + " bytes, its allocation has " + std::to_string(held));
+  }
+
+  /** Do the addresses hold what the shapes say? */
+  void check_tensors() {
+    const Graph& graph = engine_.plan.graph;
+    for (const auto& [tensor, pointer] : context_.addresses) {
+      const auto address = reinterpret_cast<uintptr_t>(pointer);
+      const size_t bytes = bytes_of(info(tensor).type, inference_->state(tensor).shape);
+      if (!graph.shape_inputs.count(tensor) && !context_.allocators.count(tensor)) check_device(info(tensor).name, address, bytes);
+    }
   }
 
   Event next_event() {
@@ -149,6 +203,7 @@ class Run {
     auto task = std::make_shared<Task>();
     task->kind = kind;
     task->group = context_.tasks;
+    task->run = run_;
     task->inference = inference_;
     task->layer = layer;
     task->inputs = inputs;
@@ -166,7 +221,7 @@ class Run {
       // The host has to know the count before it can go on.
       const std::shared_ptr<Task> counting = make_task(TaskKind::count, index, inputs);
       counting->count = context_.count;
-      check(launch(counting, stream_, false), layer.name);
+      submit(counting, stream_, layer.name);
       check(cuda()->stream_synchronize(stream_), "the stream");
       // Queued tasks use what is known so far.
       inference_ = std::make_shared<Inference>(*inference_);
@@ -174,7 +229,7 @@ class Run {
     }
     const std::shared_ptr<Task> task = make_task(TaskKind::layer, index, inputs);
     for (const int output : layer.outputs) task->outputs.push_back(output_view(output));
-    check(launch(task, streams_[lane], capturing_ != 0), layer.name);
+    submit(task, streams_[lane], layer.name);
     if (streams_.size() == 1) return;
     const Event done = next_event();
     check(cuda()->event_record(done, streams_[lane]), "an event");
@@ -203,7 +258,7 @@ class Run {
       const View from{info(output).type, state.shape, const_cast<char*>(state.value->data())};
       const std::shared_ptr<Task> task = make_task(TaskKind::copy, 0, {from});
       task->outputs = {{from.type, from.shape, output_address(output, state.shape)}};
-      check(launch(task, stream_, capturing_ != 0), info(output).name);
+      submit(task, stream_, info(output).name);
     }
   }
 

@@ -61,18 +61,32 @@ FAKE_NVINFER_API void* createInferRefitter_INTERNAL(void* engine, void* logger, 
   return enter_function("createInferRefitter_INTERNAL", logger, version) ? create_refitter(engine, logger) : nullptr;
 }
 
+/** The parser numbers itself. */
+FAKE_NVINFER_API int32_t fake_nvinfer_parser_version() { return 100; }
 FAKE_NVINFER_API void* getPluginRegistry() { return plugin_registry(); }
 FAKE_NVINFER_API void* getBuilderPluginRegistry(int32_t) { return plugin_registry(); }
 
 // What the parser's and the plugins' library call.
 
-FAKE_NVINFER_API void* fake_nvinfer_create_parser(void* network, void* logger) {
+namespace {
+
+bool is_parser_version(void* logger, int32_t version) {
+  if (version == fake_nvinfer_parser_version()) return true;
+  log_to(logger, Severity::error, "the parser was called for version " + std::to_string(version));
+  return false;
+}
+
+}  // namespace
+
+FAKE_NVINFER_API void* fake_nvinfer_create_parser(void* network, void* logger, int32_t version) {
+  if (!is_parser_version(logger, version)) return nullptr;
   if (!take_fault("createNvOnnxParser_INTERNAL")) return create_parser(network, logger);
   log_to(logger, Severity::error, "createNvOnnxParser_INTERNAL failed because a test asked for it");
   return nullptr;
 }
 
-FAKE_NVINFER_API void* fake_nvinfer_create_parser_refitter(void* refitter, void* logger) {
+FAKE_NVINFER_API void* fake_nvinfer_create_parser_refitter(void* refitter, void* logger, int32_t version) {
+  if (!is_parser_version(logger, version)) return nullptr;
   if (!take_fault("createNvOnnxParserRefitter_INTERNAL")) return create_parser_refitter(refitter, logger);
   log_to(logger, Severity::error, "createNvOnnxParserRefitter_INTERNAL failed because a test asked for it");
   return nullptr;

@@ -49,11 +49,8 @@ static void archive(Archive& a, Graph& graph) {
   a(graph.name), a(graph.tensors), a(graph.constants), a(graph.layers), a(graph.inputs), a(graph.outputs), a(graph.shape_inputs);
 }
 
-void write_graph(std::string& bytes, const Graph& graph, bool with_weights) {
+void write_graph(std::string& bytes, const Graph& graph) {
   Graph copy = graph;
-  if (!with_weights)
-    for (auto& [tensor, constant] : copy.constants)
-      if (is_weights(graph, tensor)) constant.bytes.clear();
   Archive archive = Archive::writing(bytes);
   archive(copy);
 }

@@ -56,7 +56,7 @@ struct Graph {
 /** Weights that can be refitted: constants of floats. */
 bool is_weights(const Graph& graph, int tensor);
 
-void write_graph(std::string& bytes, const Graph& graph, bool with_weights);
+void write_graph(std::string& bytes, const Graph& graph);
 /** Throws std::runtime_error where the bytes end too early. */
 Graph read_graph(const std::string& bytes, size_t& position);
 

@@ -52,6 +52,21 @@ FAKE_METHOD(NetworkDefinition, setName, void, (Network & self, const char* name)
 FAKE_METHOD(NetworkDefinition, getName, const char*, (Network & self)) { return self.graph.name.c_str(); }
 FAKE_METHOD(NetworkDefinition, getFlags, uint32_t, (Network & self)) { return self.flags; }
 FAKE_METHOD(NetworkDefinition, getFlag, bool, (Network & self, int32_t flag)) { return self.flags >> flag & 1; }
+FAKE_METHOD(NetworkDefinition, markWeightsRefittable, bool, (Network & self, const char* name)) {
+  const int tensor = name ? self.graph.find(name) : -1;
+  if (tensor < 0 || !is_weights(self.graph, tensor)) {
+    report(self, ErrorCode::invalid_argument, "NetworkDefinition.markWeightsRefittable", std::string("there are no weights ") + (name ? name : "null"));
+    return false;
+  }
+  self.marked_refittable.insert(name);
+  return true;
+}
+FAKE_METHOD(NetworkDefinition, unmarkWeightsRefittable, bool, (Network & self, const char* name)) {
+  return name && self.marked_refittable.erase(name) != 0;
+}
+FAKE_METHOD(NetworkDefinition, areWeightsMarkedRefittable, bool, (Network & self, const char* name)) {
+  return name && self.marked_refittable.count(name) != 0;
+}
 FAKE_METHOD(NetworkDefinition, getBuilder, void*, (Network & self)) { return handle_of(*self.builder); }
 FAKE_METHOD(NetworkDefinition, hasImplicitBatchDimension, bool, (Network&)) { return false; }
 FAKE_METHOD(NetworkDefinition, setErrorRecorder, void, (Network & self, void* recorder)) { set_recorder(self, recorder); }

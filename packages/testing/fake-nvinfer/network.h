@@ -1,6 +1,8 @@
 // A network and what its caller sees of it.
 #pragma once
 #include <memory>
+#include <set>
+#include <string>
 #include <vector>
 
 #include "graph.h"
@@ -28,6 +30,8 @@ struct Network : Body {
   uint32_t flags = 0;
   bool strongly_typed = false;
   Graph graph;
+  /** Names of weights; only asked for with REFIT_INDIVIDUAL. */
+  std::set<std::string> marked_refittable;
   /** The parser that filled it: owns the weights, so that it has to live until the engine is built. */
   Weak<Body> parser;
   std::vector<NetworkTensor*> tensors;

@@ -115,6 +115,8 @@ std::optional<int32_t> enumerator(const char* name, const char* key) {
 }
 
 void destroy(Object* object) {
+  if (object->body && object->body->users.any())
+    note_violation(std::string("a ") + lowlat_trt::className(object->type) + " was destroyed while a thread used it");
   delete std::exchange(object->body, nullptr);
   object->vtable = const_cast<void**>(traps().data());
   object->shown.vtable = const_cast<void**>(traps().data());
@@ -154,6 +156,17 @@ Object* object_of(Class type, const void* handle) {
 
 void end_destroyed(const Object* object) {
   end_with(std::string("a ") + (object ? lowlat_trt::className(object->type) : "null object") + " that has been destroyed is needed");
+}
+
+void use_all(const std::string& name) {
+  const std::lock_guard<std::mutex> lock(objects().mutex);
+  for (const auto& [address, object] : objects().by_address) {
+    if (address != object || !object->body) continue;
+    for (int slot = 0; slot < lowlat_trt::slotCount(library_version(), object->type); slot++) {
+      const Method method = lowlat_trt::methodAt(library_version(), object->type, slot);
+      if (method != Method::None && name == lowlat_trt::methodName(method)) const Use use(object->body->users, method);
+    }
+  }
 }
 
 bool enter(Method method, Body& body) {

@@ -9,6 +9,7 @@
 
 #include "abi_tables.h"
 #include "types.h"
+#include "users.h"
 
 namespace fake_nvinfer {
 
@@ -44,6 +45,7 @@ struct Body {
   /** ILogger and IErrorRecorder of the caller; null where there is none. */
   void* logger = nullptr;
   void* recorder = nullptr;
+  Users users;
   Body() = default;
   Body(const Body&) = delete;
   Body& operator=(const Body&) = delete;
@@ -97,6 +99,9 @@ T& body_of(const void* handle) {
   return *static_cast<T*>(object_of(T::type, handle)->body);
 }
 
+/** Calls nothing, but counts as a call of this method ("Builder.reset") of all objects that have it. */
+void use_all(const std::string& method);
+
 /** Counts a call and says whether a test wants it to fail; the failure has been reported then. */
 bool enter(Method method, Body& body);
 
@@ -119,6 +124,7 @@ struct Thunk<Function> {
   static constexpr bool fits(Method declared) { return lowlat_trt::isImplementedBy<R, Arguments...>(declared); }
   static R call(Object* object, Arguments... arguments) {
     T& body = *static_cast<T*>(object->body);
+    const Use use(body.users, method);
     if (enter(method, body)) return failed_result<R>();
     return Function(body, arguments...);
   }

@@ -98,6 +98,8 @@ const Operator* find_operator(const std::string& op) {
   return found == all().end() ? nullptr : &found->second;
 }
 
+void remove_operator(const std::string& op) { all().erase(op); }
+
 RegisteredOperator::RegisteredOperator(std::initializer_list<const char*> names, Operator op) {
   for (const char* name : names) all().emplace(name, op);
 }

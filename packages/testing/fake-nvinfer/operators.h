@@ -54,6 +54,8 @@ struct Operator {
 
 /** Null for operators that are not known. */
 const Operator* find_operator(const std::string& op);
+/** For operators of plugins. */
+void remove_operator(const std::string& op);
 struct RegisteredOperator {
   RegisteredOperator(std::initializer_list<const char*> names, Operator op);
 };

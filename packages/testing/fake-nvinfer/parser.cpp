@@ -113,7 +113,8 @@ struct ParserRefitter : Body {
     if (!Importer(*model, path ? path : "").import(graph, errors.errors)) return false;
     for (const auto& [tensor, constant] : graph.constants) {
       const TensorInfo& info = graph.tensors[static_cast<size_t>(tensor)];
-      if (!is_weights(graph, tensor)) continue;
+      const int own = refitter->engine->plan.graph.find(info.name);
+      if (!is_weights(graph, tensor) || (own >= 0 && !is_refittable(refitter->engine->plan, own))) continue;
       if (!refitter->set(info.name, info.type, constant.bytes.data(), volume(constant.shape)))
         return fail(ParserCode::refit, "the weights " + info.name + " do not fit the engine");
     }

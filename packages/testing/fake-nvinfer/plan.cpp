@@ -17,6 +17,7 @@ void archive_header(Archive& a, Plan& plan) { a(plan.version), a(plan.gpu), a(pl
 
 void archive_body(Archive& a, Plan& plan) {
   a(plan.profiles), a(plan.refittable), a(plan.weights_excluded), a(plan.weight_streaming), a(plan.verbosity);
+  a(plan.individual), a(plan.marked_refittable), a(plan.identical);
   a(plan.aux_streams), a(plan.tactic_sources), a(plan.plugins);
 }
 
@@ -63,14 +64,24 @@ std::string mismatch(const Plan& plan, bool host_code_allowed) {
 
 }  // namespace
 
+bool is_refittable(const Plan& plan, int tensor) {
+  if (!plan.refittable || !is_weights(plan.graph, tensor)) return false;
+  return !plan.individual || plan.marked_refittable.count(plan.graph.tensors[static_cast<size_t>(tensor)].name);
+}
+
 std::string write_plan(const Plan& plan, bool with_weights) {
   Plan copy = plan;
-  copy.weights_excluded = !with_weights;
+  copy.weights_excluded = false;
+  for (auto& [tensor, constant] : copy.graph.constants) {
+    if (with_weights || !is_refittable(plan, tensor)) continue;
+    constant.bytes.clear();
+    copy.weights_excluded = true;
+  }
   std::string content;
   Archive a = Archive::writing(content);
   archive_header(a, copy);
   archive_body(a, copy);
-  write_graph(content, plan.graph, with_weights);
+  write_graph(content, copy.graph);
   return seal(plan_magic, content);
 }
 

@@ -3,6 +3,7 @@
 #include <array>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -26,12 +27,19 @@ struct Plan {
   Graph graph;
   std::vector<ProfileRanges> profiles;
   bool refittable = false, weights_excluded = false, weight_streaming = false;
+  /** Only these weights can be replaced, where `individual`. */
+  bool individual = false;
+  std::set<std::string> marked_refittable;
+  /** By weights, where only the same values may replace them. */
+  std::map<std::string, uint64_t> identical;
   Verbosity verbosity = Verbosity::layer_names_only;
   int32_t aux_streams = 0;
   uint64_t tactic_sources = 0;
   /** Plugin libraries: path and bytes. */
   std::vector<std::pair<std::string, std::string>> plugins;
 };
+
+bool is_refittable(const Plan& plan, int tensor);
 
 std::string write_plan(const Plan& plan, bool with_weights);
 

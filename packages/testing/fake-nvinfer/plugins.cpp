@@ -2,6 +2,9 @@
 
 #include <dlfcn.h>
 
+#include <map>
+#include <mutex>
+
 #include "callbacks.h"
 #include "control.h"
 #include "operators.h"
@@ -25,6 +28,14 @@ Operator plugin_operator(Run run) {
     store(out[0], y);
   };
   return op;
+}
+
+std::mutex loaded_mutex;
+
+/** Operators by the handles of their libraries. */
+std::map<void*, std::string>& loaded() {
+  static auto* instance = new std::map<void*, std::string>;
+  return *instance;
 }
 
 Registry& registry() {
@@ -54,8 +65,16 @@ void* load_plugin_library(const std::string& path, std::string& reason) {
     dlclose(library);
     return nullptr;
   }
+  const std::lock_guard<std::mutex> lock(loaded_mutex);
   const RegisteredOperator registered({name()}, plugin_operator(run));
+  loaded()[library] = name();
   return library;
+}
+
+void forget_plugins() {
+  const std::lock_guard<std::mutex> lock(loaded_mutex);
+  for (const auto& [library, op] : loaded()) remove_operator(op);
+  loaded().clear();
 }
 
 FAKE_METHOD(PluginRegistry, loadLibrary, void*, (Registry & self, const char* path)) {
@@ -64,7 +83,13 @@ FAKE_METHOD(PluginRegistry, loadLibrary, void*, (Registry & self, const char* pa
   if (!handle) report(self, ErrorCode::invalid_argument, "PluginRegistry.loadLibrary", reason);
   return handle;
 }
-FAKE_METHOD(PluginRegistry, deregisterLibrary, void, (Registry&, void*)) {}
+FAKE_METHOD(PluginRegistry, deregisterLibrary, void, (Registry&, void* handle)) {
+  const std::lock_guard<std::mutex> lock(loaded_mutex);
+  const auto found = loaded().find(handle);
+  if (found == loaded().end()) return;
+  remove_operator(found->second);
+  loaded().erase(found);
+}
 FAKE_METHOD(PluginRegistry, setErrorRecorder, void, (Registry & self, void* recorder)) { set_recorder(self, recorder); }
 FAKE_METHOD(PluginRegistry, getErrorRecorder, void*, (Registry & self)) { return self.recorder; }
 FAKE_METHOD(PluginRegistry, isParentSearchEnabled, bool, (Registry & self)) { return self.parent_search; }

@@ -8,6 +8,8 @@ namespace fake_nvinfer {
 
 /** What the caller gets; one for the process. */
 void* plugin_registry();
+/** As in a process that has loaded none. */
+void forget_plugins();
 /** A handle; null with a reason. The operator is known from then on. */
 void* load_plugin_library(const std::string& path, std::string& reason);
 

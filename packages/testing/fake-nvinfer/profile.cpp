@@ -51,6 +51,12 @@ FAKE_METHOD(OptimizationProfile, setDimensions, bool, (Profile & self, const cha
     report(self, ErrorCode::invalid_argument, "OptimizationProfile.setDimensions", "a name, a selector and sizes that are not negative");
     return false;
   }
+  for (const Selector other : {Selector::min, Selector::opt, Selector::max}) {
+    const Shape* known = other == selector ? nullptr : get(self.ranges.shapes, name, other);
+    if (!known || known->size() == shape.size()) continue;
+    report(self, ErrorCode::invalid_argument, "OptimizationProfile.setDimensions", std::string(name) + " was given another rank before");
+    return false;
+  }
   set(self.ranges.shapes, name, selector, shape);
   return true;
 }

@@ -1,4 +1,5 @@
 #include "callbacks.h"
+#include "control.h"
 #include "engine.h"
 
 namespace fake_nvinfer {
@@ -29,8 +30,8 @@ void* create_refitter(void* engine, void* logger) {
 bool Refitter::set(const std::string& name, DataType weights_type, const void* values, int64_t count) {
   const Graph& graph = engine->plan.graph;
   const int tensor = graph.find(name);
-  if (tensor < 0 || !is_weights(graph, tensor)) {
-    report(*this, ErrorCode::invalid_argument, "Refitter.setNamedWeights", "the engine has no weights " + name);
+  if (tensor < 0 || !is_refittable(engine->plan, tensor)) {
+    report(*this, ErrorCode::invalid_argument, "Refitter.setNamedWeights", "the engine has no weights " + name + " that can be replaced");
     return false;
   }
   const Constant& constant = graph.constants.at(tensor);
@@ -41,14 +42,18 @@ bool Refitter::set(const std::string& name, DataType weights_type, const void* v
                " of type " + name_of(weights_type));
     return false;
   }
-  weights[name].assign(static_cast<const char*>(values), static_cast<size_t>(count) * bytes_of(own));
+  const auto before = engine->plan.identical.find(name);
+  const size_t bytes = static_cast<size_t>(count) * bytes_of(own);
+  if (before != engine->plan.identical.end() && before->second != hash(values, bytes))
+    note_violation("other values came for the weights " + name + ", which were only to be given again as they were");
+  weights[name].assign(static_cast<const char*>(values), bytes);
   return true;
 }
 
 std::vector<std::string> Refitter::all() const {
   std::vector<std::string> result;
   for (const auto& [tensor, constant] : engine->plan.graph.constants)
-    if (is_weights(engine->plan.graph, tensor)) result.push_back(engine->plan.graph.tensors[static_cast<size_t>(tensor)].name);
+    if (is_refittable(engine->plan, tensor)) result.push_back(engine->plan.graph.tensors[static_cast<size_t>(tensor)].name);
   return result;
 }
 
@@ -74,6 +79,7 @@ namespace {
 
 bool refit(Refitter& self) {
   Engine& engine = *self.engine;
+  if (engine.is_busy()) note_violation("an engine was refitted while its work was queued");
   const std::vector<std::string> missing = self.missing();
   if (!missing.empty()) {
     report(self, ErrorCode::invalid_state, "Refitter.refitCudaEngine",

@@ -68,9 +68,11 @@ void* deserialize(Runtime& runtime, const std::string& bytes, const char* where)
   auto* engine = make<Engine>();
   engine->logger = runtime.logger;
   engine->runtime = &runtime;
+  set_recorder(*engine, runtime.recorder);
   engine->plan = std::move(*plan);
   engine->graph = std::make_shared<Graph>(engine->plan.graph);
   engine->weights_missing = engine->plan.weights_excluded;
+  if (engine->plan.weight_streaming) engine->streaming_budget = engine->weight_bytes();
   engine->layer_streams = streams_of(*engine->graph, engine->plan.aux_streams);
   runtime.engines++;
   if (const int result = engine->upload()) {
@@ -94,7 +96,50 @@ FAKE_METHOD(Runtime, deserializeCudaEngine_IStreamReader, void*, (Runtime & self
                      "Runtime.deserializeCudaEngine");
 }
 
-/** Seeks, and may ask for pieces that go to the device: here all go to the host. */
+namespace {
+
+/** What lies in a plan, half of it by way of device memory, as weights come. */
+class MixedReader {
+ public:
+  explicit MixedReader(void* reader) : reader_(reader) {}
+  ~MixedReader() {
+    if (stream_) cuda()->stream_destroy(stream_);
+  }
+  MixedReader(const MixedReader&) = delete;
+
+  /** Of a CUresult: what there is none of ends the reading. */
+  int prepare() {
+    const int result = memory_.allocate(piece_bytes);
+    return result ? result : cuda()->stream_create(&stream_, 1);
+  }
+  int64_t operator()(void* to, int64_t bytes) {
+    // Pieces of odd sizes, the first on the host.
+    const int64_t piece = std::min<int64_t>(bytes, reads_ ? 4096 + 13 * reads_ : 777);
+    return reads_++ % 2 ? to_device(to, piece) : to_host(to, piece);
+  }
+
+ private:
+  int64_t to_host(void* to, int64_t bytes) {
+    take_fault("StreamReaderV2.read of the host");
+    return call_back<int64_t>(Method::StreamReaderV2_read, reader_, to, bytes, static_cast<void*>(stream_));
+  }
+  int64_t to_device(void* to, int64_t bytes) {
+    take_fault("StreamReaderV2.read of the device");
+    const int64_t count = call_back<int64_t>(Method::StreamReaderV2_read, reader_, reinterpret_cast<void*>(memory_.address()), bytes, static_cast<void*>(stream_));
+    if (count <= 0) return count;
+    if (cuda()->stream_synchronize(stream_) || cuda()->memcpy_to_host(to, memory_.address(), static_cast<size_t>(count))) return -1;
+    return count;
+  }
+
+  void* reader_;
+  DeviceMemory memory_;
+  Stream stream_ = nullptr;
+  int reads_ = 0;
+};
+
+}  // namespace
+
+/** Seeks, and has pieces go to the device. */
 FAKE_METHOD(Runtime, deserializeCudaEngineV2, void*, (Runtime & self, void* reader)) {
   const char* where = "Runtime.deserializeCudaEngineV2";
   if (!is_interface(self, Class::StreamReaderV2, reader)) return nullptr;
@@ -109,7 +154,17 @@ FAKE_METHOD(Runtime, deserializeCudaEngineV2, void*, (Runtime & self, void* read
     report(self, ErrorCode::invalid_argument, where, "the reader ends too early or cannot seek");
     return nullptr;
   }
-  return deserialize(self, read_all(read), where);
+  MixedReader mixed(reader);
+  if (const int result = mixed.prepare()) {
+    report(self, result == 2 ? ErrorCode::failed_allocation : ErrorCode::failed_initialization, where,
+           (result == 2 ? "out of memory: " : "") + cuda_error(result));
+    return nullptr;
+  }
+  int64_t last = 0;
+  const std::string bytes = read_all([&](void* to, int64_t wanted) { return last = mixed(to, wanted); });
+  if (last >= 0) return deserialize(self, bytes, where);
+  report(self, ErrorCode::invalid_argument, where, "the reader failed");
+  return nullptr;
 }
 
 FAKE_METHOD(Runtime, setErrorRecorder, void, (Runtime & self, void* recorder)) { set_recorder(self, recorder); }

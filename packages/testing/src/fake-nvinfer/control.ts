@@ -25,6 +25,8 @@ export class FakeNvinferControl {
   readonly #setBuild: (steps: number, stepMs: number, noiseThreads: number) => void
   readonly #setGpuName: (name: string) => void
   readonly #refuseCapture: (refuse: number) => void
+  readonly #forgetPlugins: () => void
+  readonly #use: (method: string) => void
   readonly #hold: (held: number) => void
   readonly #reset: () => void
 
@@ -40,6 +42,8 @@ export class FakeNvinferControl {
     this.#setBuild = library.func('void fake_nvinfer_set_build(int steps, double step_ms, int noise_threads)')
     this.#setGpuName = library.func('void fake_nvinfer_set_gpu_name(const char *name)')
     this.#refuseCapture = library.func('void fake_nvinfer_refuse_capture(int refuse)')
+    this.#forgetPlugins = library.func('void fake_nvinfer_forget_plugins()')
+    this.#use = library.func('void fake_nvinfer_use(const char *method)')
     this.#hold = library.func('void fake_nvinfer_hold(int held)')
     this.#reset = library.func('void fake_nvinfer_reset()')
   }
@@ -61,7 +65,7 @@ export class FakeNvinferControl {
     )
   }
 
-  /** What callers did that TensorRT leaves undefined: objects destroyed too early or used by two threads at once. */
+  /** What callers did that TensorRT leaves undefined: objects destroyed too early, or used by two threads or runs at once. */
   violations(): string[] {
     return lines(this.#violations)
   }
@@ -100,6 +104,16 @@ export class FakeNvinferControl {
   /** Whether enqueueV3 fails on a stream that is being captured. */
   refuseCapture(refuse: boolean): void {
     this.#refuseCapture(refuse ? 1 : 0)
+  }
+
+  /** Plugin libraries count as not loaded, as in a process that begins. Engines that use them must be gone. */
+  forgetPlugins(): void {
+    this.#forgetPlugins()
+  }
+
+  /** As if this thread called a method ('Builder.reset') of all objects that have it: for what excludes other threads. */
+  use(method: string): void {
+    this.#use(method)
   }
 
   /** Held, builds wait at their next step. */

@@ -38,8 +38,11 @@ interface Engine {
   readonly layers: number
   readonly profiles: number
   readonly auxStreams: number
+  readonly refittable: boolean
   readonly tensors: readonly { name: string; shape: number[]; dtype: string; isShapeTensor: boolean }[]
   deviceMemoryBytes(profile?: number): number
+  weightStreaming(): { streamableBytes: number; budgetBytes: number; scratchBytes: number }
+  setWeightStreamingBudget(sizeBytes: number): void
   inspect(format: 'json' | 'oneline'): string
   serialize(flags?: string[]): Promise<Uint8Array>
   refit(model: { bytes: Uint8Array }): Promise<{ missing: string[] }>
@@ -57,6 +60,7 @@ interface Context {
   allocated(name: string): { address: number; sizeBytes: number; shape: number[] }
   setDeviceMemory(address: number, sizeBytes: number): void
   memoryForShapes(): number
+  setAuxStreams(streams: readonly number[]): void
   enqueue(stream: number): void
   enqueueInThread(stream: number): Promise<void>
   profile(on: boolean): void
@@ -171,7 +175,7 @@ export class NvinferHarness {
     return this.job(model, options).done
   }
 
-  load(plan: Uint8Array, options: object = {}): Promise<Engine> {
+  load(plan: Uint8Array | { path: string }, options: object = {}): Promise<Engine> {
     return this.library.deserialize(plan, { cudaContext: this.#context, onLog: () => {}, ...options })
   }
 
