@@ -60,6 +60,7 @@ BuildRequest read_build_request(const Napi::Value& value, std::vector<Napi::Obje
   request.network_flags = optional_texts(object, "networkFlags");
   request.parser_flags = optional_texts(object, "parserFlags");
   request.plugin_libraries = optional_texts(object, "pluginLibraries");
+  request.refittable_weights = optional_texts(object, "refittableWeights");
   if (is_given(object.Get("memoryPools")))
     for_each(object_of(object.Get("memoryPools"), "memoryPools"), "memoryPools",
              [&](const std::string& name, const Napi::Value& bytes, const std::string& path) {

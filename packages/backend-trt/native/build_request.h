@@ -21,7 +21,7 @@ struct BuildRequest {
   Source model;
   void* cuda_context = nullptr;
   bool strongly_typed = true;
-  std::vector<std::string> flags, network_flags, parser_flags, plugin_libraries;
+  std::vector<std::string> flags, network_flags, parser_flags, plugin_libraries, refittable_weights;
   std::map<std::string, uint64_t> memory_pools;
   std::optional<int32_t> optimization_level, max_aux_streams, average_timing_iterations;
   std::optional<std::string> hardware_compatibility, profiling_verbosity, tiling_optimization_level, runtime_platform;

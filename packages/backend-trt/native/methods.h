@@ -45,6 +45,7 @@ using Text = const char*;
   M(NetworkDefinition, getInput, void*, int32_t)                                           \
   M(NetworkDefinition, getNbOutputs, int32_t)                                              \
   M(NetworkDefinition, getOutput, void*, int32_t)                                          \
+  M(NetworkDefinition, markWeightsRefittable, bool, Text)                                  \
   M(Tensor, getName, Text)                                                                 \
   M(Tensor, getDimensions, Dims)                                                           \
   M(Tensor, getType, int32_t)                                                              \

@@ -106,6 +106,8 @@ export interface BuildRequest {
   readonly useTimingCache: boolean
   /** Serialised with the plan, as are those that the parser chose where it is to be version compatible. */
   readonly pluginLibraries: readonly string[]
+  /** Names of the weights that REFIT_INDIVIDUAL lets be replaced: no others can be then. */
+  readonly refittableWeights?: readonly string[]
   /** The least that `onEvent` is told. Default: 'info'. */
   readonly logSeverity?: Severity
 }

@@ -34,6 +34,8 @@ describe('the options of the TensorRT backend', () => {
     [{ builderFlags: ['SPARSE_WEIGHTS', 'STRIP_PLAN'] }, /got STRIP_PLAN.*stripPlan: true/],
     [{ builderFlags: ['VERSION_COMPATIBLE'] }, /versionCompatible: true/],
     [{ builderFlags: ['WEIGHT_STREAMING'] }, /weightStreamingMB/],
+    [{ refit: 'individual' }, /refitWeights/],
+    [{ refit: 'all', refitWeights: ['w'] }, /refitWeights/],
   ])('refuse %j', (options, message) => {
     expect(() => parseTrtOptions(options)).toThrow(
       expect.objectContaining({ code: 'CONFIG_INVALID', message: expect.stringMatching(message) }),

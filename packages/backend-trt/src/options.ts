@@ -11,6 +11,7 @@ import {
   type RulesFor,
 } from '@lowlat/core'
 import type { BuildEvent, LogMessage, Severity } from './native.ts'
+import { checkConflicts } from './option-conflicts.ts'
 import { pluginPath } from './plugins.ts'
 
 /** Sizes of one axis: smallest, most frequent, largest. */
@@ -27,7 +28,7 @@ export interface ValueRange {
   readonly max: readonly number[]
 }
 
-/** Which weights of an engine can be replaced later: those that are told apart, each one, or by the same values. */
+/** Which weights of an engine can be replaced later: none, all, those of `refitWeights`, or all by the same values. */
 export type Refit = 'no' | 'all' | 'individual' | 'identical'
 
 export interface TrtOptions {
@@ -82,6 +83,8 @@ export interface TrtOptions {
   readonly versionCompatible: boolean
   /** Which weights can be replaced later. Other than 'no' it takes one profile at most. */
   readonly refit: Refit
+  /** Names of the weights, as in the model, for refit: 'individual'. */
+  readonly refitWeights: readonly string[]
   /**
    * Leave the weights out of the plan: they come from the model's file when it is loaded. Needs a model by its path, and
    * takes one profile at most.
@@ -187,6 +190,7 @@ const rules: RulesFor<TrtOptions> = {
   hardwareCompatibility: oneOf('none', 'ampere-plus', 'same-compute-capability'),
   versionCompatible: booleanRule,
   refit: oneOf('no', 'all', 'individual', 'identical'),
+  refitWeights: listRule(nameRule),
   stripPlan: booleanRule,
   weightStreamingMB: integerRule(0, MAX_MB),
   plugins: listRule(nameRule),
@@ -215,6 +219,7 @@ const defaults = {
   hardwareCompatibility: 'none',
   versionCompatible: false,
   refit: 'no',
+  refitWeights: [],
   stripPlan: false,
   plugins: [],
   embedPlugins: false,
@@ -225,59 +230,13 @@ const defaults = {
   logSeverity: 'warning',
 } as const satisfies Partial<TrtOptions>
 
-/** Flags that let TensorRT choose types, against what a strongly typed network is. */
-const typeFlags = new Set(['FP16', 'BF16', 'INT8', 'FP8', 'INT4', 'FP4'])
-
-/** Flags that do more than the builder does: what says so is the option. */
-const ownOptions: Readonly<Record<string, string>> = {
-  TF32: 'tf32: true',
-  REFIT: "refit: 'all'",
-  REFIT_INDIVIDUAL: "refit: 'individual'",
-  REFIT_IDENTICAL: "refit: 'identical'",
-  STRIP_PLAN: 'stripPlan: true',
-  VERSION_COMPATIBLE: 'versionCompatible: true',
-  WEIGHT_STREAMING: 'weightStreamingMB',
-  DISABLE_TIMING_CACHE: 'timingCache: false',
-}
-
 /** @throws ConfigError CONFIG_INVALID. */
 export function parseTrtOptions(options: Readonly<Record<string, unknown>>): TrtOptions {
   checkOptions('options of the TensorRT backend', options, rules, invalidConfig)
   const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
   const merged: TrtOptions = { ...defaults, ...given }
   const parsed = { ...merged, plugins: merged.plugins.map(pluginPath) }
-  const choosing = parsed.builderFlags.filter((flag) => typeFlags.has(flag))
-  if (parsed.stronglyTyped && choosing.length > 0) {
-    throw new ConfigError('CONFIG_INVALID', {
-      message: `Expected no builder flags that choose types for a strongly typed network, got ${choosing.join(', ')}.`,
-      remedy:
-        "Say it in the model (precision: 'fp16', or Q/DQ nodes by @lowlat/quantize), or set stronglyTyped: false with TensorRT 10.",
-      received: choosing,
-    })
-  }
-  if (parsed.embedPlugins && !parsed.versionCompatible) {
-    throw new ConfigError('CONFIG_INVALID', {
-      message: 'Expected versionCompatible: true with embedPlugins, got false.',
-      remedy:
-        'Set versionCompatible: true: TensorRT puts plugin libraries into version-compatible plans only. Or leave out embedPlugins, and ship the libraries beside the plan.',
-      received: false,
-    })
-  }
-  const own = parsed.builderFlags.filter((flag) => Object.hasOwn(ownOptions, flag))
-  if (own.length > 0) {
-    throw new ConfigError('CONFIG_INVALID', {
-      message: `Expected only builder flags that have no option of their own, got ${own.join(', ')}.`,
-      remedy: `Say ${own.map((flag) => ownOptions[flag]).join(', ')} instead.`,
-      received: own,
-    })
-  }
-  if (parsed.memoryPools.WORKSPACE !== undefined) {
-    throw new ConfigError('CONFIG_INVALID', {
-      message: 'Expected only memory pools that have no option of their own, got WORKSPACE.',
-      remedy: 'Say workspaceMB instead.',
-      received: parsed.memoryPools.WORKSPACE,
-    })
-  }
+  checkConflicts(parsed)
   return parsed
 }
 

@@ -34,8 +34,10 @@ export interface PlanMetadata {
   /** Where the weights of a stripped plan come from. */
   readonly weightsFrom?: FileStamp
   readonly plugins: readonly string[]
-  /** Whether the plan carries those libraries: code of the host, which TensorRT loads only where that is allowed. */
+  /** Whether the plan was to carry those libraries: code of the host. */
   readonly embedsPlugins?: boolean
+  /** Whether its weights may stay on the host. */
+  readonly streamsWeights?: boolean
 }
 
 /** The option that the facts were made with. */

@@ -56,6 +56,7 @@ describe.skipIf(reason)(`a build${reason ? ` (${reason})` : ''}`, () => {
       hardwareCompatibility: 'ampere-plus',
       versionCompatible: true,
       refit: 'individual',
+      refitWeights: ['w'],
       tiling: 'fast',
       auxStreams: 2,
       timingIterations: 4,
@@ -84,6 +85,7 @@ describe.skipIf(reason)(`a build${reason ? ` (${reason})` : ''}`, () => {
       avgTimingIterations: 4,
       profilingVerbosity: 'LAYER_NAMES_ONLY',
       pluginLibraries: ['/opt/plugin.so'],
+      refittableWeights: ['w'],
     })
     await session.compile(model, options)
     expect([...fake.plugins]).toEqual(['/opt/plugin.so'])

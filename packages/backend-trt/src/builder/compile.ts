@@ -65,6 +65,7 @@ export async function compileModel(
     ...(weightsFrom !== undefined && { weightsFrom }),
     plugins: [...options.plugins],
     ...(options.embedPlugins && { embedsPlugins: true }),
+    ...(options.weightStreamingMB !== undefined && { streamsWeights: true }),
   }
   return {
     backend: 'trt',

@@ -35,6 +35,7 @@ export function requestFrom(
     previewFeatures: options.previewFeatures,
     ...(tacticSources && { tacticSources }),
     ...(tiling && { tilingOptimizationLevel: enumName(tiling) }),
+    ...(options.refit === 'individual' && { refittableWeights: options.refitWeights }),
     profiles: nativeProfiles(inputs, profiles, options.shapeValues),
     useTimingCache: options.timingCache !== false,
     pluginLibraries: options.embedPlugins ? options.plugins : [],

@@ -1,4 +1,5 @@
 import type { EngineReport, LayerReport } from '@lowlat/core'
+import type { WeightStreaming } from '../native.ts'
 import type { EngineLayer } from '../tensorrt/layers.ts'
 import type { TrtExecutionContext } from './context.ts'
 import type { TrtEngine } from './engine.ts'
@@ -14,6 +15,7 @@ interface Counts {
 export function reportOf(engine: TrtEngine, { layers, contexts, runs, noCaptures }: Counts): EngineReport {
   const { native, tensorRt, cuda, metadata, contextBytes, sharedScratch } = engine
   const { name, computeCapability } = cuda.device
+  const streaming = streamingOf(engine)
   return {
     backend: 'trt',
     properties: {
@@ -28,6 +30,7 @@ export function reportOf(engine: TrtEngine, { layers, contexts, runs, noCaptures
       refittable: native.refittable,
       auxStreams: native.auxStreams,
       profiles: native.profileCount,
+      ...(streaming && { weightStreaming: streaming }),
       runsOfProfiles: [...runs],
       /** CUDA graphs that are ready, of each context. */
       graphs: contexts.map(({ graphs }) => graphs),
@@ -44,6 +47,11 @@ export function reportOf(engine: TrtEngine, { layers, contexts, runs, noCaptures
     },
     layers: layers.map(layerReport),
   }
+}
+
+/** Of plans that were built for it. */
+function streamingOf({ native, metadata }: TrtEngine): WeightStreaming | undefined {
+  return metadata.streamsWeights ? native.weightStreaming() : undefined
 }
 
 function layerReport({ name, type, precision, tactic }: EngineLayer): LayerReport {
