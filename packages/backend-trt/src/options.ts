@@ -1,6 +1,5 @@
 import {
   booleanRule,
-  ConfigError,
   checkOptions,
   functionRule,
   integerRule,

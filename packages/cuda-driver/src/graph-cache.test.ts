@@ -19,8 +19,11 @@ describe('captured graphs', () => {
   it('go when there are too many: the least recently used first', async () => {
     const { cache, add, disposed } = cacheOf(2)
     await add('a')
+    expect(cache.displaced).toBeUndefined()
     await add('b')
+    expect(cache.displaced).toBe('a')
     expect(cache.get('a')).toMatchObject({ key: 'a' })
+    expect(cache.displaced).toBe('b')
     await add('c')
     expect([disposed, cache.get('b'), cache.size]).toEqual([['b'], undefined, 2])
   })

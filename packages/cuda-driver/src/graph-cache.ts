@@ -23,6 +23,13 @@ export class GraphCache<G extends AsyncDisposable> implements AsyncDisposable {
     return this.#graphs.size
   }
 
+  /** The key of what goes for the next one; undefined while there is room. */
+  get displaced(): string | undefined {
+    if (this.#graphs.size < this.#maxGraphs) return undefined
+    const [oldest] = this.#graphs.keys()
+    return oldest
+  }
+
   /** What was captured for this key; it counts as used now. */
   get(key: string): G | undefined {
     const graph = this.#graphs.get(key)

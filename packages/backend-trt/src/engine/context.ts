@@ -12,6 +12,7 @@ import {
 } from '@lowlat/core'
 import { acquire, contextDisposed, GraphCache, graphKey, type Resources, Slab, Workspace } from '@lowlat/cuda-driver'
 import { Binding, type BindingParts } from './binding.ts'
+import { CapturePolicy } from './capture-policy.ts'
 import type { TrtEngine } from './engine.ts'
 import {
   CapturedExecution,
@@ -23,9 +24,6 @@ import {
   wantedFrom,
 } from './execution.ts'
 import { workspaceSizes } from './layout.ts'
-
-/** How many combinations of shapes are remembered as having run once. */
-const REMEMBERED_SHAPES = 256
 
 /** Failures of a capture that say nothing about whether captures are possible. */
 const PASSED_ON: ReadonlySet<string> = new Set(['OUT_OF_MEMORY', 'DEVICE_LOST', 'DISPOSED'])
@@ -46,7 +44,7 @@ interface Request {
 
 /**
  * A stream with memory of its own. Runs are given to the stream by TensorRT, in a thread; a combination of shapes that
- * comes again, or that a profile names, becomes a CUDA graph, of which a bounded number is kept.
+ * comes often, or that a profile names, becomes a CUDA graph, of which a bounded number is kept.
  *
  * Each graph has an IExecutionContext to itself, since what such a context holds must not change while a graph of it is in use;
  * all of them work in the same memory.
@@ -59,7 +57,7 @@ export class TrtExecutionContext implements ExecutionContext {
   readonly #graphs: GraphCache<CapturedExecution>
   /** By profile, for runs without a graph. */
   readonly #plain = new Map<number, PlainBinding>()
-  readonly #ranOnce = new Set<string>()
+  readonly #policy: CapturePolicy
   #last: Promise<unknown> = Promise.resolve()
   #disposed: Promise<void> | undefined
 
@@ -67,7 +65,9 @@ export class TrtExecutionContext implements ExecutionContext {
   constructor(engine: TrtEngine) {
     const { cuda, options, scratchBytes } = engine
     this.#engine = engine
-    this.#graphs = new GraphCache(Math.max(1, options.graphs))
+    const maxGraphs = Math.max(1, options.graphs)
+    this.#graphs = new GraphCache(maxGraphs)
+    this.#policy = new CapturePolicy(maxGraphs)
     const parts = acquire((resources) => {
       const workspace = resources.own(new Workspace(cuda, engine.initialSizes))
       const allocatePinned = (sizeBytes: number) => cuda.allocatePinned(sizeBytes)
@@ -99,6 +99,7 @@ export class TrtExecutionContext implements ExecutionContext {
   async run(feeds: Feeds, { outputs, timeline }: RunOptions = {}): Promise<Fetches> {
     const request = this.#requestFrom(feeds, outputs)
     const values = await this.#alone(async () => {
+      this.#policy.count(request.key)
       const captured = this.#graphs.get(request.key)
       if (captured) return captured.run(request.feeds, timeline)
       if (this.#isWorthCapturing(request)) return this.#runAndCapture(request, timeline)
@@ -146,14 +147,9 @@ export class TrtExecutionContext implements ExecutionContext {
     if (this.#disposed) throw contextDisposed()
   }
 
-  /** A graph costs milliseconds once: not for shapes that may never come again. */
   #isWorthCapturing({ key }: Request): boolean {
-    if (!this.#engine.captures) return false
-    if (this.#engine.isExpected(key) || this.#ranOnce.delete(key)) return true
-    this.#ranOnce.add(key)
-    const [oldest] = this.#ranOnce
-    if (this.#ranOnce.size > REMEMBERED_SHAPES) this.#ranOnce.delete(oldest!)
-    return false
+    const engine = this.#engine
+    return engine.captures && this.#policy.isWorthCapturing(key, engine.isExpected(key), this.#graphs.displaced)
   }
 
   /** A binding for these shapes, for runs without a graph. */
