@@ -31,7 +31,7 @@ export function describeAddon(what: string, tests: (suite: NativeSuite) => void)
 }
 
 /** One version of the stand-in, with what its tests have in common. */
-export class NativeSuite {
+class NativeSuite {
   readonly major: Version['major']
   readonly version: Version['version']
   readonly folder = mkdtempSync(join(tmpdir(), 'lowlat-trt-native-'))

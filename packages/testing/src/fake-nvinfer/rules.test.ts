@@ -262,7 +262,7 @@ describe.skipIf(reason).each(['10.16.0', '11.1.0'])(
         scratchBytes: 0,
       })
       const context = await contextOf(engine)
-      expect(() => engine.setWeightStreamingBudget(0)).toThrow(/no context/)
+      expect(() => engine.setWeightStreamingBudget(0)).toThrow(/contexts/)
       context.enqueue(trt.stream)
       capture(context, trt.stream)
       synchronize()
@@ -325,7 +325,7 @@ describe.skipIf(reason).each(['10.16.0', '11.1.0'])(
       const context = await contextOf(engine)
       context.allocateOutput('y')
       context.enqueue(trt.stream)
-      expect(() => capture(context, trt.stream)).toThrow(/asks for the memory of outputs cannot be captured/)
+      expect(() => capture(context, trt.stream)).toThrow(/cannot be captured/)
       await dispose(engine, context)
     })
 
