@@ -106,6 +106,23 @@ describe.skipIf(reason)(`the simulated CUDA driver${reason ? ` (${reason})` : ''
       sim.check('cuMemFreeHost', pinned)
     })
 
+    test('tells which memory it gave out, and from where to where', () => {
+      const memoryType = 2
+      const kinds = { host: 1, device: 2 }
+      const pinned = sim.out('cuMemHostAlloc', 64, 0)
+      const device = sim.upload(new Uint8Array(100))
+      const kindOf = (address: number) => sim.out('cuPointerGetAttribute', memoryType, address)
+      expect([kindOf(device), kindOf(device + 99), kindOf(pinned)]).toEqual([kinds.device, kinds.device, kinds.host])
+      const slot = new Uint32Array(1)
+      for (const other of [8, device + 100]) {
+        expect(sim.call('cuPointerGetAttribute', slot, memoryType, other)).toBe(cu.invalidValue)
+      }
+      const range = [new BigUint64Array(1), new BigUint64Array(1)] as const
+      sim.check('cuMemGetAddressRange_v2', ...range, device + 40)
+      expect(range.map(([value]) => Number(value))).toEqual([device, 100])
+      expect(sim.call('cuMemGetAddressRange_v2', ...range, device + 100)).toBe(cu.notFound)
+    })
+
     test('a value is written in the order of the stream, to device and pinned memory', () => {
       const pinned = sim.out('cuMemHostAlloc', 8, 2)
       const device = sim.upload(Uint32Array.of(7, 8))

@@ -66,6 +66,8 @@ const signatures: Readonly<Record<string, readonly string[]>> = {
   cuMemHostAlloc: [p, z, u],
   cuMemFreeHost: [h],
   cuMemHostGetDevicePointer_v2: [p, h, u],
+  cuPointerGetAttribute: [p, i, h],
+  cuMemGetAddressRange_v2: [p, p, h],
   cuMemcpyHtoDAsync_v2: [h, h, z, h],
   cuMemcpyDtoHAsync_v2: [h, h, z, h],
   cuMemcpyDtoDAsync_v2: [h, h, z, h],
