@@ -68,11 +68,16 @@ export class Completion {
 
   /** Until one has arrived, or until then. */
   #lookLong(untilMs: number): void {
-    for (let nowMs = 0; nowMs < untilMs; nowMs = performance.now()) {
-      for (let look = 0; look < LOOKS; look++) {
-        for (const waiter of this.#polled) if (hasArrived(waiter)) return this.#settleArrived(nowMs)
-      }
+    let nowMs = 0
+    while (!this.#seesArrival() && nowMs < untilMs) nowMs = performance.now()
+    this.#settleArrived(nowMs)
+  }
+
+  #seesArrival(): boolean {
+    for (let look = 0; look < LOOKS; look++) {
+      for (const waiter of this.#polled) if (hasArrived(waiter)) return true
     }
+    return false
   }
 
   /** In place: this runs hundreds of thousands of times a second, and garbage would cost more than the looking. */
