@@ -23,6 +23,8 @@ interface Job {
   stopWatching: () => void
 }
 
+const nothing = (): void => {}
+
 export interface PoolStats {
   readonly contexts: number
   readonly idle: number
@@ -98,19 +100,10 @@ export class ContextPool {
         reject,
         state: 'queued',
         place: undefined,
-        stopWatching: () => {},
+        stopWatching: nothing,
       }
       if (this.#idle.length === 0) this.#checkAdmission(job)
-      job.stopWatching = watchBounds(
-        bounds,
-        this.#clock,
-        () => (job.state === 'running' ? 'while the request ran' : 'while the request waited in the queue'),
-        (error) => {
-          if (job.place) this.#queue.remove(job.place)
-          job.state = 'over'
-          reject(error)
-        },
-      )
+      if (bounds.signal || bounds.deadlineUs !== undefined) this.#watch(job)
       const context = this.#idle.pop()
       if (context) this.#startJob(job, context)
       else job.place = this.#queue.push(job)
@@ -148,6 +141,20 @@ export class ContextPool {
       })
     }
     await disposeAll(this.#contexts)
+  }
+
+  /** Ends the request when its signal fires or its deadline passes. */
+  #watch(job: Job): void {
+    job.stopWatching = watchBounds(
+      job.bounds,
+      this.#clock,
+      () => (job.state === 'running' ? 'while the request ran' : 'while the request waited in the queue'),
+      (error) => {
+        if (job.place) this.#queue.remove(job.place)
+        job.state = 'over'
+        job.reject(error)
+      },
+    )
   }
 
   /** For a request that has to wait: no context is idle. */

@@ -136,12 +136,17 @@ export class Session implements AsyncDisposable {
   runRequest(feeds: Feeds, request: RequestContext, outputs?: readonly string[]): Promise<Fetches> {
     if (runEvents.some((event) => event.hasSubscribers)) {
       const message = { backend: this.backend, feeds, timeline: request.timeline }
-      return runChannel.tracePromise(() => this.#run(feeds, request, outputs), message)
+      return runChannel.tracePromise(async () => this.#run(feeds, request, outputs), message)
     }
-    return this.#run(feeds, request, outputs)
+    try {
+      return this.#run(feeds, request, outputs)
+    } catch (error) {
+      return Promise.reject(error)
+    }
   }
 
-  async #run(feeds: Feeds, request: RequestContext, outputs?: readonly string[]): Promise<Fetches> {
+  /** Not asynchronous itself: in a burst, what each request that waits holds is what garbage collection has to copy. */
+  #run(feeds: Feeds, request: RequestContext, outputs?: readonly string[]): Promise<Fetches> {
     const checked = this.checkFeeds(feeds)
     const wanted = outputNamesFrom(outputs, this.outputs)
     const { timeline } = request
