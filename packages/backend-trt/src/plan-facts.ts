@@ -110,7 +110,7 @@ export function damaged(why: string, received?: unknown): ModelError {
 /** For a plan that TensorRT does not take, with what it said. */
 export function refusedByTensorRt(error: LowlatError): ModelError {
   return new ModelError('PLAN_INVALID', {
-    message: `The plan is damaged: ${withoutRemedy(error)}`,
+    message: `TensorRT refuses the plan: ${withoutRemedy(error)}`,
     remedy: REMEDY,
     details: error.details,
     cause: error,
