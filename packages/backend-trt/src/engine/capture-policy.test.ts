@@ -46,7 +46,13 @@ describe('what is worth a graph', () => {
 
   it('forgets what ran long ago', () => {
     const others = Array.from({ length: 300 }, (_, index) => String(index))
-    expect(capturesOf(1000, ['a', ...others, 'a']).captures).toEqual({})
-    expect(capturesOf(1000, ['a', ...others.slice(0, 200), 'a']).captures).toEqual({ a: 1 })
+    expect(capturesOf(16, ['a', ...others, 'a']).captures).toEqual({})
+    expect(capturesOf(16, ['a', ...others.slice(0, 200), 'a']).captures).toEqual({ a: 1 })
+  })
+
+  it('is every shape that comes in turn where all have room, however many these are', () => {
+    const shapes = Array.from({ length: 600 }, (_, index) => String(index))
+    expect(capturesOf(1000, cycle(shapes, 2)).graphs).toEqual(shapes)
+    expect(capturesOf(500, cycle(shapes, 3)).graphs).toHaveLength(500)
   })
 })

@@ -1,5 +1,8 @@
-/** How many combinations of shapes are counted; those that ran longest ago are forgotten first. */
-const COUNTED_SHAPES = 256
+/** How many combinations of shapes are counted at least; those that ran longest ago are forgotten first. */
+const LEAST_COUNTED = 256
+
+/** And for each graph that is kept: a shape has to be remembered for longer than it takes all others to have their turn. */
+const COUNTED_PER_GRAPH = 2
 
 /** After so many runs for each graph that is kept all counts are halved: what was frequent once gives way. */
 const RUNS_PER_GRAPH = 32
@@ -12,12 +15,14 @@ const RUNS_PER_GRAPH = 32
  */
 export class CapturePolicy {
   readonly #halvingRuns: number
+  readonly #maxCounted: number
   /** Runs lately, by graph key, least recently run first. */
   readonly #counts = new Map<string, number>()
   #runs = 0
 
   constructor(maxGraphs: number) {
     this.#halvingRuns = maxGraphs * RUNS_PER_GRAPH
+    this.#maxCounted = Math.max(LEAST_COUNTED, maxGraphs * COUNTED_PER_GRAPH)
   }
 
   /** For every run, also those of graphs. */
@@ -26,7 +31,7 @@ export class CapturePolicy {
     this.#counts.delete(key)
     this.#counts.set(key, count)
     const [oldest] = this.#counts.keys()
-    if (this.#counts.size > COUNTED_SHAPES) this.#counts.delete(oldest!)
+    if (this.#counts.size > this.#maxCounted) this.#counts.delete(oldest!)
     if (++this.#runs < this.#halvingRuns) return
     this.#runs = 0
     for (const [counted, runs] of this.#counts) this.#counts.set(counted, runs / 2)
