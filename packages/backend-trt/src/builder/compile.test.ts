@@ -1,6 +1,6 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { Tensor } from '@lowlat/core'
+import { type Precision, Tensor } from '@lowlat/core'
 import { GraphBuilder, graphFromOnnx, onnxFromGraph, saveGraph } from '@lowlat/onnx'
 import { simulatorUnavailable, smallModel, testsOnGpu } from '@lowlat/testing'
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest'
@@ -117,7 +117,7 @@ describe.skipIf(reason)(`a build${reason ? ` (${reason})` : ''}`, () => {
   })
 
   it('refuses what it cannot give, before TensorRT sees it', async () => {
-    const refused = (bytes: Uint8Array, precision: 'int8' | 'fp32' | 'model', options = {}) =>
+    const refused = (bytes: Uint8Array, precision: Precision, options = {}) =>
       session.compile(bytes, options, [], { precision }).then(
         () => 'compiled',
         (error) => error.code,
@@ -130,6 +130,12 @@ describe.skipIf(reason)(`a build${reason ? ` (${reason})` : ''}`, () => {
       initializers: { w: Tensor.float16([4], new Float32Array(4)) },
     })
     expect(await refused(half, 'fp32')).toBe('PRECISION_UNAVAILABLE')
+    const brain = smallModel({
+      inputs: [{ name: 'x', dtype: 'bfloat16', shape: [4] }],
+      outputs: [{ name: 'y', dtype: 'bfloat16', shape: [4] }],
+      nodes: [['Relu', ['x'], ['y']]],
+    })
+    expect(await refused(brain, 'fp16')).toBe('PRECISION_UNAVAILABLE')
     const wide = smallModel({
       inputs: [{ name: 'x', dtype: 'float64', shape: [4] }],
       outputs: [{ name: 'y', dtype: 'float64', shape: [4] }],

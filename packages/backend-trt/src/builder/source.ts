@@ -74,6 +74,14 @@ function checkPrecision({ quantized, floatPrecision }: ModelDescription, precisi
       received: actual,
     })
   }
+  if (precision === 'fp16' && actual === 'bf16') {
+    throw new ModelError('PRECISION_UNAVAILABLE', {
+      message: 'Expected fp16, but the model is bf16, and only float32 models are converted.',
+      remedy: "Use precision: 'model', or export the model in float32 or float16.",
+      expected: precision,
+      received: actual,
+    })
+  }
   if (precision === 'fp32' && actual !== 'fp32') {
     throw new ModelError('PRECISION_UNAVAILABLE', {
       message: `Expected fp32, but the model is ${actual}, and engines compute in the model's types.`,
