@@ -73,10 +73,12 @@ function isComplete(metadata: Partial<PlanMetadata>): metadata is PlanMetadata {
   return (
     typeof facts?.tensorRt === 'string' &&
     typeof facts.gpu === 'object' &&
+    facts.gpu !== null &&
     Number.isSafeInteger(planBytes) &&
     typeof precision === 'string' &&
     typeof stronglyTyped === 'boolean' &&
-    Array.isArray(plugins)
+    Array.isArray(plugins) &&
+    plugins.every((path) => typeof path === 'string')
   )
 }
 

@@ -266,6 +266,8 @@ describe.skipIf(reason)(`an engine${reason ? ` (${reason})` : ''}`, () => {
     expect(await codeOf(withFacts({ tensorRt: '10.13.1' }))).toBe('PLAN_STALE')
     expect(await codeOf(withFacts({ gpu: { ...facts.gpu, name: 'NVIDIA T4' } }))).toBe('PLAN_STALE')
     expect(await codeOf({ ...plan, metadata: {} })).toBe('PLAN_INVALID')
+    expect(await codeOf(withFacts({ gpu: null }))).toBe('PLAN_INVALID')
+    expect(await codeOf({ ...plan, metadata: { ...plan.metadata, plugins: [1] } })).toBe('PLAN_INVALID')
     expect(await codeOf({ ...plan, outputs: [{ ...plan.outputs[0]!, name: 'z' }] })).toBe('PLAN_INVALID')
     const bytes = new Uint8Array(10)
     expect(await codeOf({ ...plan, payload: { kind: 'bytes', bytes } })).toBe('PLAN_INVALID')
