@@ -68,7 +68,7 @@ BuildResult build_in(Workshop& shop, Library& library, const BuildRequest& reque
   stop_if_cancelled();
   for (const std::string& name : request.refittable_weights)
     if (!abi.call(calls::NetworkDefinition_markWeightsRefittable, network.get(), name.c_str()))
-      throw invalid("refittableWeights", "names of weights of the network, not '" + name + "',");
+      throw Failure{"WEIGHTS_UNKNOWN", "The network has no weights '" + name + "'", {}}.with("weights", name);
   ProgressMonitor monitor(abi, events, cancelled);
   BuildConfig config(abi, shop.builder.get(), *shop.recorder, sink);
   config.set(request, used_plugins(abi, parser.get()));

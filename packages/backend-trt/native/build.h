@@ -19,7 +19,7 @@ struct BuildResult {
 
 /**
  * Parses and builds, in the calling thread, which it takes for as long as that takes.
- * @throws Failure PARSE_FAILED {errors}, BUILD_FAILED, CANCELLED, OUT_OF_MEMORY, FLAG_UNSUPPORTED, PROFILE_INVALID, CALL_UNAVAILABLE,
+ * @throws Failure PARSE_FAILED {errors}, BUILD_FAILED, CANCELLED, OUT_OF_MEMORY, FLAG_UNSUPPORTED, WEIGHTS_UNKNOWN, PROFILE_INVALID, CALL_UNAVAILABLE,
  *   FILE_UNREADABLE; with `log`.
  */
 BuildResult build(Library& library, const BuildRequest& request, const std::shared_ptr<LogSink>& sink,

@@ -37,6 +37,7 @@ describe('what the addon throws', () => {
     ['BUILD_FAILED', 'MODEL_UNSUPPORTED', { log }, /No implementation for node conv1\. /],
     ['OUT_OF_MEMORY', 'OUT_OF_MEMORY', { call: 'enqueueV3' }, /sharedMemory/],
     ['CANCELLED', 'ABORTED', {}, /cancelled/],
+    ['WEIGHTS_UNKNOWN', 'CONFIG_INVALID', { weights: 'w' }, /it has no 'w'/],
     ['FLAG_UNSUPPORTED', 'CONFIG_INVALID', { flag: 'FP16', version: '11.1.0' }, /TensorRT 11.1.0 does not know 'FP16'/],
     ['PROFILE_INVALID', 'PROFILE_INVALID', {}, /min <= opt <= max/],
     ['PLUGIN_FAILED', 'CONFIG_INVALID', { library: 'p.so', log }, /'p.so': No implementation/],

@@ -22,6 +22,7 @@ interface NativeError extends Error {
   readonly version?: string
   readonly since?: string
   readonly flag?: string
+  readonly weights?: string
   readonly call?: string
   readonly result?: number
   readonly path?: string
@@ -122,6 +123,13 @@ const makers: Readonly<Record<string, (error: NativeError) => LowlatError>> = {
       message: `TensorRT ${error.version} does not know '${error.flag}'.`,
       remedy: 'Leave it out; docs/tensorrt.md says which version knows what.',
       received: error.flag,
+      cause: error,
+    }),
+  WEIGHTS_UNKNOWN: (error) =>
+    new ConfigError('CONFIG_INVALID', {
+      message: `Expected refitWeights that the model has, but it has no '${error.weights}'.`,
+      remedy: 'Take the names of initializers of the ONNX model.',
+      received: error.weights,
       cause: error,
     }),
   PROFILE_INVALID: (error) =>

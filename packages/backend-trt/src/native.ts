@@ -107,6 +107,7 @@ export interface BuildRequest {
   /** Serialised with the plan, as are those that the parser chose where it is to be version compatible. */
   readonly pluginLibraries: readonly string[]
   /** Names of the weights that REFIT_INDIVIDUAL lets be replaced: no others can be then. */
+  /** WEIGHTS_UNKNOWN {weights} for names that the network does not have. */
   readonly refittableWeights?: readonly string[]
   /** The least that `onEvent` is told. Default: 'info'. */
   readonly logSeverity?: Severity

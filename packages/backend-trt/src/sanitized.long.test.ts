@@ -10,6 +10,8 @@ describe.skipIf(addonUntestable)('under AddressSanitizer and UndefinedBehaviorSa
     ['of the contract', 'backend.test.ts'],
     ['of the backend on the stand-ins', 'stand-in.test.ts'],
     ['of single calls', 'calls.test.ts'],
+    ['of plans', 'plans.test.ts'],
+    ['of concurrent runs', 'concurrency.test.ts'],
   ])('the tests %s are clean', async (_, file) => {
     const tests = `packages/backend-trt/src/${file}`
     const { exitCode, output } = await runSanitized({

@@ -200,6 +200,8 @@ describe.skipIf(reason)(`a build${reason ? ` (${reason})` : ''}`, () => {
       throw new RangeError('no more')
     }
     await expect(session.compile(model, { onBuild })).rejects.toThrow(new RangeError('no more'))
+    const later = () => Promise.reject(new RangeError('later'))
+    await expect(session.compile(model, { onBuild: later })).rejects.toThrow(new RangeError('later'))
     expect(calls).toBe(1)
   })
 

@@ -279,7 +279,8 @@ describe.skipIf(reason)(`an engine${reason ? ` (${reason})` : ''}`, () => {
     fake.failures.set('deserialize', nativeError('REFUSED', { call: 'deserializeCudaEngine', log }))
     await expect(session.load(plan)).rejects.toMatchObject({
       code: 'PLAN_INVALID',
-      message: "TensorRT refuses the plan: TensorRT's deserializeCudaEngine failed: bad magic. Compile the model again.",
+      message:
+        "TensorRT refuses the plan: TensorRT's deserializeCudaEngine failed: bad magic. Compile the model again.",
       details: { log },
     })
     // What is no fault of the plan would have it built again for nothing.

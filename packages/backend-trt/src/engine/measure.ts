@@ -21,7 +21,6 @@ export async function measureSizes(
   using stream = cuda.createStream()
   await using context = await engine.createContext({ memory: 'user' })
   const largest = (sizes: WorkspaceSizes, index: number): WorkspaceSizes => {
-    context.setProfile(index, stream)
     const profile = profiles[index]
     const shapes = inputs.map(({ name, dtype, shape }) => {
       const max = profile && Object.hasOwn(profile, name) ? profile[name]!.max : undefined
@@ -43,6 +42,10 @@ export async function measureSizes(
       throw error
     }
   }
-  const count = Math.max(1, profiles.length)
-  return Array.from({ length: count }, (_, index) => index).reduce(largest, none)
+  let sizes = none
+  for (let index = 0; index < Math.max(1, profiles.length); index++) {
+    await context.setProfileInThread(index, stream)
+    sizes = largest(sizes, index)
+  }
+  return sizes
 }

@@ -49,12 +49,12 @@ export class TensorRtEngine implements AsyncDisposable {
     return calling(() => this.#engine.profileShape(tensor, profile))
   }
 
-  /** As {@link profileShape}, for the values of an input that is a shape. */
+  /** As {@link profileShape}, for the values of an input that is a shape; empty for other tensors. */
   profileValues(tensor: string, profile: number): { min: number[]; opt: number[]; max: number[] } {
     return calling(() => this.#engine.profileValues(tensor, profile))
   }
 
-  /** Device memory of one context, for a profile, or for whichever needs most. */
+  /** Device memory of one context, for a profile, or for whichever needs most; 0 for a profile that there is not. */
   deviceMemoryBytes(profile?: number): number {
     return calling(() => this.#engine.deviceMemoryBytes(profile))
   }

@@ -18,7 +18,7 @@ export interface BuildOptions extends Partial<Omit<BuildRequest, 'model' | 'cuda
   readonly cuda: CudaContext
   /** Cancels the build where TensorRT next asks whether to go on. */
   readonly signal?: AbortSignal | undefined
-  /** Told about phases, their steps, and what is logged. What it throws ends the build. */
+  /** Told about phases, their steps, and what is logged. What it throws, or rejects with, ends the build. */
   readonly onEvent?: ((event: BuildEvent) => void) | undefined
 }
 
@@ -107,14 +107,18 @@ export class TensorRt {
     throwIfAborted(signal, WORK)
     const request: BuildRequest = { ...usualRequest, ...rest, model, cudaContext: cuda.handle }
     let listenerFailed: { readonly error: unknown } | undefined
+    const fail = (error: unknown) => {
+      listenerFailed ??= { error }
+      job.cancel()
+    }
     const job = calling(() =>
       this.#open.build(request, (event) => {
         if (listenerFailed) return
         try {
-          onEvent?.(event)
+          const answer: unknown = onEvent?.(event)
+          if (answer instanceof Promise) answer.catch(fail)
         } catch (error) {
-          listenerFailed = { error }
-          job.cancel()
+          fail(error)
         }
       }),
     )
