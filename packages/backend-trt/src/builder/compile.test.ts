@@ -3,12 +3,20 @@ import { join } from 'node:path'
 import { type Precision, Tensor } from '@lowlat/core'
 import { GraphBuilder, graphFromOnnx, onnxFromGraph, saveGraph } from '@lowlat/onnx'
 import { simulatorUnavailable, smallModel, testsOnGpu } from '@lowlat/testing'
-import { beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { BuildEvent } from '../native.ts'
 import { nativeError } from '../testing/fake-native.ts'
 import { copyModel, FakeSession, useSimulatedDriver } from '../testing/fake-session.ts'
 
 const reason = testsOnGpu() ? 'needs the simulator, not a GPU' : simulatorUnavailable()
+
+function rejectable(): { promise: Promise<never>; reject: (error: unknown) => void } {
+  let reject: (error: unknown) => void = () => {}
+  const promise = new Promise<never>((_, fail) => {
+    reject = fail
+  })
+  return { promise, reject }
+}
 
 function denseModel(): Uint8Array {
   const g = new GraphBuilder('dense')
@@ -203,6 +211,22 @@ describe.skipIf(reason)(`a build${reason ? ` (${reason})` : ''}`, () => {
     const later = () => Promise.reject(new RangeError('later'))
     await expect(session.compile(model, { onBuild: later })).rejects.toThrow(new RangeError('later'))
     expect(calls).toBe(1)
+  })
+
+  it('leaves a rejection of the listener that comes after it to the process', async () => {
+    fake.duringBuild = async (emit) => emit({ kind: 'phase-end', phase: 'Building Engine' })
+    const unhandled = vi.fn()
+    const { promise: over, reject } = rejectable()
+    const others = process.listeners('unhandledRejection')
+    process.removeAllListeners('unhandledRejection').on('unhandledRejection', unhandled)
+    try {
+      await session.compile(model, { onBuild: () => over })
+      reject(new RangeError('too late'))
+      await vi.waitFor(() => expect(unhandled).toHaveBeenCalledWith(new RangeError('too late'), expect.anything()))
+    } finally {
+      process.removeAllListeners('unhandledRejection')
+      for (const listener of others) process.on('unhandledRejection', listener)
+    }
   })
 
   it('keeps measured times for the next build', async () => {

@@ -18,7 +18,7 @@ export interface BuildOptions extends Partial<Omit<BuildRequest, 'model' | 'cuda
   readonly cuda: CudaContext
   /** Cancels the build where TensorRT next asks whether to go on. */
   readonly signal?: AbortSignal | undefined
-  /** Told about phases, their steps, and what is logged. What it throws, or rejects with, ends the build. */
+  /** Told about phases, their steps, and what is logged. What it throws, or rejects with until then, ends the build. */
   readonly onEvent?: ((event: BuildEvent) => void) | undefined
 }
 
@@ -107,7 +107,9 @@ export class TensorRt {
     throwIfAborted(signal, WORK)
     const request: BuildRequest = { ...usualRequest, ...rest, model, cudaContext: cuda.handle }
     let listenerFailed: { readonly error: unknown } | undefined
+    let ended = false
     const fail = (error: unknown) => {
+      if (ended) throw error // too late for the build: a rejection that nobody handles
       listenerFailed ??= { error }
       job.cancel()
     }
@@ -133,6 +135,7 @@ export class TensorRt {
       if (signal?.aborted && error instanceof AbortError) throw workAborted(signal, WORK)
       throw error
     } finally {
+      ended = true
       signal?.removeEventListener('abort', cancel)
     }
   }
