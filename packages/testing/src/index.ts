@@ -17,6 +17,7 @@ export { SimulatorControl, type SimulatorCounts } from './cuda-sim/control.ts'
 export { testsOnGpu } from './cuda-sim/hardware.ts'
 export { type LinkOptions, link } from './cuda-sim/link.ts'
 export { isSanitized, runSanitized, type SanitizedResult, type SanitizedRun } from './cuda-sim/sanitized.ts'
+export { expectCleanTests } from './cuda-sim/sanitized-tests.ts'
 export { FakeClock } from './fake-clock.ts'
 export {
   type BuiltFakeNvinfer,

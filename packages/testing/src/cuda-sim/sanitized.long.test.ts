@@ -2,6 +2,7 @@ import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import { skipReason as reason } from './harness.ts'
 import { runSanitized } from './sanitized.ts'
+import { expectCleanTests } from './sanitized-tests.ts'
 
 const root = fileURLToPath(new URL('../../../..', import.meta.url))
 const here = fileURLToPath(new URL('.', import.meta.url))
@@ -10,15 +11,7 @@ describe.skipIf(reason)(`under AddressSanitizer and UndefinedBehaviorSanitizer${
   const runKernel = (kernel: string, at: number) =>
     runSanitized({ args: ['--import', 'tsx', `${here}out-of-bounds.ts`, kernel, String(at)], cwd: root })
 
-  test('the tests of the simulator are clean', async () => {
-    const { exitCode, output } = await runSanitized({
-      args: ['node_modules/vitest/vitest.mjs', 'run', '--testTimeout=300000', '--hookTimeout=600000', here],
-      cwd: root,
-    })
-    expect(output).toMatch(/Tests .*passed/)
-    expect(output).not.toMatch(/Sanitizer|runtime error/)
-    expect(exitCode, output).toBe(0)
-  })
+  test('the tests of the simulator are clean', () => expectCleanTests(here))
 
   test('a kernel that stays inside ends well', async () => {
     expect(await runKernel('store_anywhere', 127)).toMatchObject({
